@@ -1,0 +1,37 @@
+"""The compiled core, or the same source interpreted: all of one or all of the other, never a mixture.
+
+`NEXUSQL_PURE=1` asks for the interpreted modules; `NEXUSQL_REQUIRE_SPEEDUPS=1` turns missing compiled ones into an
+ImportError. Empty and 0 mean off.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
+
+
+if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
+    from nexusql._speedups.binder import bind, bind_sequence
+    from nexusql._speedups.records import extend_dicts
+    from nexusql._speedups.scanner import scan
+
+    IMPLEMENTATION = "python"
+else:
+    try:
+        from nexusql._speedups._binder_c import bind, bind_sequence
+        from nexusql._speedups._records_c import extend_dicts
+        from nexusql._speedups._scanner_c import scan
+
+        IMPLEMENTATION = "cython"
+    except ImportError:
+        if _flag("NEXUSQL_REQUIRE_SPEEDUPS"):
+            raise
+        from nexusql._speedups.binder import bind, bind_sequence
+        from nexusql._speedups.records import extend_dicts
+        from nexusql._speedups.scanner import scan
+
+        IMPLEMENTATION = "python"
+
+__all__ = ["IMPLEMENTATION", "bind", "bind_sequence", "extend_dicts", "scan"]

@@ -1,0 +1,57 @@
+"""The parameter binder: one pass that puts values in driver order, checks their types, adapts them and finds lists."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nexusql._speedups import _cython_shim as cython
+else:
+    try:
+        import cython
+    except ModuleNotFoundError:
+        from nexusql._speedups import _cython_shim as cython
+
+Adapter = Callable[[Any], Any]
+
+
+def bind(
+    names: tuple[str, ...],
+    params: Mapping[str, Any],
+    adapters: dict[type, Adapter | None],
+    otherwise: Adapter,
+    lists: frozenset[str],
+) -> list[Any] | None:
+    """The values of `params` for `names`, in that order, each as its driver takes it.
+
+    `adapters` maps an exact type to None (the driver takes it as it is) or to what converts it; any other type goes to
+    `otherwise`, which converts or raises. None is returned when a list or tuple is given for a name in `lists`, for the
+    caller to expand. Raises KeyError(names missing, each once, in order).
+    """
+    values: list[Any] = []
+    expandable: cython.bint = len(lists) > 0
+    for name in names:
+        try:
+            value = params[name]
+        except KeyError:
+            raise KeyError(tuple(dict.fromkeys([n for n in names if n not in params]))) from None
+        if expandable and isinstance(value, (list, tuple)) and name in lists:
+            return None
+        adapt = adapters.get(type(value), otherwise)
+        values.append(value if adapt is None else adapt(value))
+    return values
+
+
+def bind_sequence(
+    order: tuple[int, ...] | None,
+    params: Sequence[Any],
+    adapters: dict[type, Adapter | None],
+    otherwise: Adapter,
+) -> list[Any]:
+    """The values of a sequence as the driver takes them, picked by `order`, or as they come where it is None."""
+    values: list[Any] = []
+    if order is not None:
+        params = [params[i] for i in order]
+    for value in params:
+        adapt = adapters.get(type(value), otherwise)
+        values.append(value if adapt is None else adapt(value))
+    return values

@@ -1,0 +1,32 @@
+"""Rows to dicts."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nexusql._speedups import _cython_shim as cython
+else:
+    try:
+        import cython
+    except ModuleNotFoundError:
+        from nexusql._speedups import _cython_shim as cython
+
+
+def extend_dicts(out: list[dict[str, Any]], rows: Iterable[Any], names: tuple[str, ...]) -> None:
+    """Append one dict a row to `out`, keyed by `names`; of two columns with one name the last wins.
+
+    A row is anything that is indexed by number: a tuple, a list, a driver's row. Raises ValueError where its length is
+    not that of `names`.
+    """
+    n: cython.Py_ssize_t = len(names)
+    i: cython.Py_ssize_t
+    record: dict[str, Any]
+    # A dict holds five keys before it grows; above, copying a template allocates once.
+    template: dict[str, Any] = dict.fromkeys(names)
+    for row in rows:
+        if len(row) != n:
+            raise ValueError(f"a row of {len(row)} values for {n} columns")
+        record = template.copy() if n > 5 else {}
+        for i in range(n):
+            record[names[i]] = row[i]
+        out.append(record)

@@ -1,0 +1,149 @@
+"""What a database must offer to be a backend. One folder a database; nothing outside backends/ imports a driver."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from nexusql.config import ConnectionConfig, DatabaseType
+from nexusql.errors import Error
+from nexusql.sql.lexical import SessionModes
+from nexusql.sql.statement import Statement
+from nexusql.sql.syntax import Syntax
+
+Adapter = Callable[[Any], Any]
+Raw = Any  # a driver's connection
+
+
+class Status(Enum):
+    """Where a connection stands with respect to transactions."""
+
+    IDLE = "idle"
+    ACTIVE = "in a transaction"
+    FAILED = "in a failed transaction"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What was learnt of a connection when it was opened."""
+
+    modes: SessionModes
+    server: str  # "PostgreSQL 15.20", "MariaDB 10.11.19", "SQLite 3.40.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a database can do, as data."""
+
+    transactional_ddl: bool = True
+    shared_connection: bool = False  # one connection for all, as an in-memory SQLite database has
+    single_writer: bool = False  # one writer at a time, so that writers queue in the process
+    releases_savepoints: bool = True
+
+
+class Backend(Protocol):
+    """One database, stateless: every call is given the driver's connection it works on.
+
+    Errors that leave these calls are the driver's own, except where said; `map_error` turns them into nexusql's.
+    """
+
+    type: DatabaseType
+    syntax: Syntax
+    capabilities: Capabilities
+    # Exact type -> None (the driver takes it as it is) or what converts it. `adapt_other` is asked for all else.
+    adapters: dict[type, Adapter | None]
+    fits: bool  # whether `fit` has anything to do for this database
+
+    def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
+        """Capabilities of the database that a configuration names."""
+        ...
+
+    def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
+        """Open a connection in autocommit, with the session set up as design.md says; at most `timeout` seconds."""
+        ...
+
+    def inspect(self, raw: Raw) -> Session:
+        """Read modes and version from the server. Raises NotSupportedError where the version is too old, and
+        ConfigError where the session's character set is not UTF-8."""
+        ...
+
+    def modes_changed(self, raw: Raw, modes: SessionModes) -> bool:
+        """True where the modes are known, without a round trip, to differ from `modes`."""
+        ...
+
+    def looks_dead(self, raw: Raw) -> bool:
+        """True where an idle connection's socket has something to say, or is closed: free, no round trip."""
+        ...
+
+    def ping(self, raw: Raw, timeout: float) -> bool:
+        """Ask the server for a sign of life within `timeout` seconds; never raises a driver's error."""
+        ...
+
+    def close(self, raw: Raw) -> None:
+        """Close; never raises a driver's error."""
+        ...
+
+    def execute(self, raw: Raw, text: str, args: list[Any] | None) -> Any:
+        """Run driver text; gives the driver's cursor, with `description`, `rowcount` and `fetchall`."""
+        ...
+
+    def status(self, raw: Raw) -> Status:
+        """Where the connection stands, without a round trip."""
+        ...
+
+    def begin(self, raw: Raw, isolation: str | None, read_only: bool, mode: str) -> None:
+        """Start a transaction. `isolation` is in upper case ("SERIALIZABLE"); `mode` is SQLite's, or ""."""
+        ...
+
+    def commit(self, raw: Raw) -> None:
+        """Commit the open transaction."""
+        ...
+
+    def rollback(self, raw: Raw) -> None:
+        """Roll the open transaction back."""
+        ...
+
+    def savepoint(self, raw: Raw, name: str) -> None:
+        """Set a savepoint; `name` is a plain identifier or a quoted one."""
+        ...
+
+    def rollback_to(self, raw: Raw, name: str) -> None:
+        """Roll back to a savepoint, which stays."""
+        ...
+
+    def release(self, raw: Raw, name: str) -> None:
+        """Forget a savepoint, where the database can."""
+        ...
+
+    def reset(self, raw: Raw) -> bool:
+        """Bring a used session back to its defaults; False where that cannot be proved, so that it must be closed."""
+        ...
+
+    def map_error(self, error: Exception, raw: Raw | None, sql: str | None) -> Error:
+        """The nexusql error for a driver's, also an instance of the driver's class, with sqlstate, code and sql."""
+        ...
+
+    def dooms(self, error: Error) -> bool:
+        """True where the server has rolled back the transaction in which this error came, or will commit only a part."""
+        ...
+
+    def adapt_other(self, value: Any) -> Any:
+        """Convert a value whose exact type is not in `adapters`: subclasses, Enum, numpy scalars. Raises ParameterError
+        for a type that cannot be bound."""
+        ...
+
+    def fit(self, statement: Statement, args: list[Any], types_of: Callable[[str], Mapping[str, str]]) -> None:
+        """Adjust arguments in place where what a column needs differs from what the driver would send.
+
+        Called only where `fits` is True. `types_of(table)` gives a table's column types, as `column_types` does.
+        """
+        ...
+
+    def list_tables_sql(self) -> str:
+        """Driver text that lists the tables of the current schema or database, in one column `name`, sorted."""
+        ...
+
+    def column_types(self, raw: Raw, table: str) -> Mapping[str, str]:
+        """Types of a table's columns by name as the catalogue has them; {} where there is no such table."""
+        ...

@@ -1,0 +1,23 @@
+"""SQL Server as data: lexical rules. Its translation rules come with its driver."""
+
+from nexusql.sql.lexical import Lexical, SessionModes
+from nexusql.sql.syntax import Syntax
+
+
+def lexical(modes: SessionModes) -> Lexical:
+    """Rules of T-SQL."""
+    rules = (
+        Lexical.BRACKET_IDENTIFIERS
+        | Lexical.NESTED_COMMENTS
+        | Lexical.AT_VARIABLES
+        | Lexical.SHARP_IDENTIFIERS
+        | Lexical.CR_ENDS_COMMENT
+    )
+    if not modes.quoted_identifier:
+        rules |= Lexical.DOUBLE_QUOTED_LITERALS
+    return rules
+
+
+SYNTAX = Syntax(
+    dialect="mssql", placeholder="?", lexical=lexical, quote="]", max_identifier=128, max_parameters=2_100
+)

@@ -1,0 +1,1 @@
+"""Rewriting rules, grouped by what they rewrite; each takes its data from a backend."""

@@ -1,0 +1,83 @@
+"""A compiled statement: driver text, and all that the connection must know to bind and run it."""
+
+from dataclasses import dataclass
+from enum import Enum, IntFlag
+from typing import NamedTuple
+
+from nexusql.sql.syntax import Check, Note
+
+
+class Style(Enum):
+    """How a statement is bound: without parameters, from a dict, or from a sequence."""
+
+    NONE = 0
+    NAMED = 1
+    SEQUENCE = 2
+
+
+class Effect(IntFlag):
+    """What a statement may do, as far as its words tell."""
+
+    READS = 1  # provably changes nothing: SELECT without FOR UPDATE, VALUES, SHOW, plain EXPLAIN
+    DDL = 2  # CREATE, ALTER, DROP, TRUNCATE, ..: commits implicitly on MySQL
+    SESSION = 4  # may change the session: SET, set_config, CALL, DO, EXECUTE, LISTEN, temporary tables, GET_LOCK, ..
+
+
+class Control(NamedTuple):
+    """A transaction statement. `action` is begin, commit, rollback, savepoint, rollback_to or release.
+
+    `name` is the savepoint's as written; `isolation` and `read_only` what BEGIN asked for; `mode` SQLite's
+    DEFERRED, IMMEDIATE or EXCLUSIVE.
+    """
+
+    action: str
+    name: str = ""
+    isolation: str | None = None
+    read_only: bool = False
+    mode: str = ""
+
+
+class NearMiss(NamedTuple):
+    """A `:name` that stands inside a literal or a comment, and so is not bound."""
+
+    name: str
+    line: int
+    column: int
+    where: str  # "a comment", "a string literal", "a quoted identifier"
+
+
+class Assigned(NamedTuple):
+    """A placeholder that is a whole value assigned to a column: an item of VALUES, or `SET column = :name`."""
+
+    position: int  # index into Statement.names
+    table: str  # as written, quotes and schema included
+    column: str  # as written
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A plan: what the driver is given, and what is known about it. Immutable, and shared between threads.
+
+    `names` has one entry a placeholder, in driver order: a parameter's name, or `name[0]`, `name[1]`, .. for the items
+    of a list that was expanded. `order` is None, or for each placeholder the index into a sequence of parameters.
+    `offsets` is where each placeholder stands in `source`. `lists` names the parameters that stand alone in
+    `IN (:name)`; given a list, the statement is compiled again for its length. `whole_lists` are those bound as one
+    value, because they are longer than the driver's limit.
+    """
+
+    source: str
+    text: str
+    names: tuple[str, ...] = ()
+    order: tuple[int, ...] | None = None
+    notes: tuple[Note, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
+    offsets: tuple[int, ...] = ()
+    verb: str = ""
+    control: Control | None = None
+    effects: Effect = Effect(0)
+    lists: tuple[str, ...] = ()
+    whole_lists: frozenset[str] = frozenset()
+    assigned: tuple[Assigned, ...] = ()
+    compared: frozenset[int] = frozenset()  # placeholders beside a comparison operator, in IN (..) or BETWEEN
+    tolerate: frozenset[int | str] = frozenset()
+    checks: tuple[Check, ...] = ()

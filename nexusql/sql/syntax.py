@@ -1,0 +1,85 @@
+"""The data a backend hands to this package: how its text is read, and what canonical SQL becomes there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nexusql.sql.lexical import Lexical, SessionModes
+from nexusql.sql.tokens import Tokens
+
+
+class Note(NamedTuple):
+    """A receipt: what was changed with a loss, where, and what it means. `line` and `column` count from 1."""
+
+    message: str
+    line: int
+    column: int
+
+
+class Check(NamedTuple):
+    """A question the connection asks before it runs a statement; the statement is skipped when the answer has a row.
+
+    `sql` is driver text without parameters.
+    """
+
+    sql: str
+
+
+@dataclass(slots=True)
+class Rewrite:
+    """A statement under translation: rules edit `tokens`, and leave receipts, tolerated errors and checks behind."""
+
+    source: str
+    tokens: Tokens
+    syntax: "Syntax"
+    modes: SessionModes
+    notes: list[tuple[str, int]] = field(default_factory=list)  # message, offset in the source
+    tolerate: set[int | str] = field(default_factory=set)
+    checks: list[Check] = field(default_factory=list)
+
+    def note(self, message: str, position: int) -> None:
+        """Leave a receipt for what stands at a position of `tokens`."""
+        while position > 0 and (position >= len(self.tokens) or self.tokens[position].start < 0):
+            position -= 1
+        self.notes.append((message, max(self.tokens[position].start, 0) if self.tokens else 0))
+
+
+Rule = Callable[[Rewrite], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """One dialect as data. `rules` run in order; each looks for its own construct and leaves all else alone.
+
+    `types` maps a canonical type name in upper case (`TIMESTAMP`, `DOUBLE PRECISION`) to the native one, for columns;
+    `casts` does so for CAST. `max_parameters` is the driver's limit for one statement, None where it has none.
+    """
+
+    dialect: str
+    placeholder: str
+    lexical: Callable[[SessionModes], Lexical]
+    quote: str = '"'
+    max_identifier: int = 63  # bytes for PostgreSQL, characters elsewhere
+    max_parameters: int | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    casts: Mapping[str, str] = field(default_factory=dict)
+    native_markers: frozenset[str] = frozenset()
+    rules: tuple[Rule, ...] = ()
+
+
+_loaders: dict[str, Callable[[], Syntax]] = {}
+
+
+def register(dialect: str, loader: Callable[[], Syntax]) -> None:
+    """Make a dialect known by name; `loader` gives its Syntax on first use. Called by nexusql.backends."""
+    _loaders[dialect] = loader
+
+
+def syntax_for(dialect: str) -> Syntax:
+    """The Syntax of a dialect ("sqlite", "postgresql", "mysql", "mssql"). Raises ValueError for any other."""
+    try:
+        loader = _loaders[dialect]
+    except KeyError:
+        known = ", ".join(sorted(_loaders))
+        raise ValueError(f"unknown SQL dialect {dialect!r}; known are {known}") from None
+    return loader()
