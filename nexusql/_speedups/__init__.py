@@ -14,14 +14,14 @@ def _flag(name: str) -> bool:
 
 if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
     from nexusql._speedups.binder import bind, bind_sequence
-    from nexusql._speedups.records import extend_dicts
+    from nexusql._speedups.records import column_names, extend_dicts
     from nexusql._speedups.scanner import scan
 
     IMPLEMENTATION = "python"
 else:
     try:
         from nexusql._speedups._binder_c import bind, bind_sequence
-        from nexusql._speedups._records_c import extend_dicts
+        from nexusql._speedups._records_c import column_names, extend_dicts
         from nexusql._speedups._scanner_c import scan
 
         IMPLEMENTATION = "cython"
@@ -29,9 +29,9 @@ else:
         if _flag("NEXUSQL_REQUIRE_SPEEDUPS"):
             raise
         from nexusql._speedups.binder import bind, bind_sequence
-        from nexusql._speedups.records import extend_dicts
+        from nexusql._speedups.records import column_names, extend_dicts
         from nexusql._speedups.scanner import scan
 
         IMPLEMENTATION = "python"
 
-__all__ = ["IMPLEMENTATION", "bind", "bind_sequence", "extend_dicts", "scan"]
+__all__ = ["IMPLEMENTATION", "bind", "bind_sequence", "column_names", "extend_dicts", "scan"]

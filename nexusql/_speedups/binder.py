@@ -19,7 +19,7 @@ def bind(
     params: Mapping[str, Any],
     adapters: dict[type, Adapter | None],
     otherwise: Adapter,
-    lists: frozenset[str],
+    lists: tuple[str, ...],
 ) -> list[Any] | None:
     """The values of `params` for `names`, in that order, each as its driver takes it.
 

@@ -1,6 +1,6 @@
 """Rows to dicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,10 +12,16 @@ else:
         from nexusql._speedups import _cython_shim as cython
 
 
-def extend_dicts(out: list[dict[str, Any]], rows: Iterable[Any], names: tuple[str, ...]) -> None:
+def column_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+    """The names in a PEP 249 cursor description, in order."""
+    names: list[str] = [column[0] for column in description]
+    return tuple(names)
+
+
+def extend_dicts(out: list[dict[str, Any]], rows: Iterable[Any], names: tuple[str, ...]) -> bool:
     """Append one dict a row to `out`, keyed by `names`; of two columns with one name the last wins.
 
-    A row is anything that is indexed by number: a tuple, a list, a driver's row. Raises ValueError where its length is
+    True is returned where two names are equal, so that each dict has fewer keys than the row has columns. A row is anything that is indexed by number: a tuple, a list, a driver's row. Raises ValueError where its length is
     not that of `names`.
     """
     n: cython.Py_ssize_t = len(names)
@@ -30,3 +36,4 @@ def extend_dicts(out: list[dict[str, Any]], rows: Iterable[Any], names: tuple[st
         for i in range(n):
             record[names[i]] = row[i]
         out.append(record)
+    return len(template) < n

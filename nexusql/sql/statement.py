@@ -1,6 +1,6 @@
 """A compiled statement: driver text, and all that the connection must know to bind and run it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from typing import NamedTuple
 
@@ -81,3 +81,10 @@ class Statement:
     compared: frozenset[int] = frozenset()  # placeholders beside a comparison operator, in IN (..) or BETWEEN
     tolerate: frozenset[int | str] = frozenset()
     checks: tuple[Check, ...] = ()
+    reads: bool = field(init=False)  # Effect.READS, at hand for the hot path
+    plain: bool = field(init=False)  # nothing to be done for it but to bind, run and fetch
+
+    def __post_init__(self) -> None:
+        special = self.control or self.notes or self.near_misses or self.tolerate or self.checks
+        object.__setattr__(self, "reads", Effect.READS in self.effects)
+        object.__setattr__(self, "plain", not special and not self.effects & (Effect.DDL | Effect.SESSION))
