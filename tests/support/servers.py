@@ -93,6 +93,9 @@ def look_at(kind: str) -> tuple[str | None, str]:
             version = cursor.fetchone()[0]
     except Exception as error:  # whatever keeps the server away, it is reported and never hidden
         return None, f"{where}: {type(error).__name__}: {' '.join(str(error).split())}"
+    if kind == "mysql":  # MySQL says "8.0.39", MariaDB "10.11.19-MariaDB-log"
+        number, _, rest = version.partition("-")
+        return f"{'MariaDB' if 'MariaDB' in rest else 'MySQL'} {number}", where
     return " ".join(version.split()[:2]), where
 
 

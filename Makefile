@@ -1,0 +1,96 @@
+# What a newcomer runs: `make demo` and `make test`. Each target creates what it needs.
+#
+#   PYTHON=python3.12   the interpreter of the virtual environment (at least 3.10)
+#   VENV=.venv          where that is
+#   URL=postgresql://.. the database of `make demo`; SQLite without it
+#   PYTEST_ARGS=..      more arguments for pytest
+
+PYTHON ?= python3
+VENV ?= .venv
+URL ?=
+PYTEST_ARGS ?=
+
+bin := $(VENV)/bin
+version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+ready := $(VENV)/.ready-$(version)
+built := $(VENV)/.built-$(version)
+core := setup.py $(wildcard nexusql/_speedups/*.py nexusql/_speedups/*.pyx nexusql/_speedups/*.pxd)
+
+compiled := NEXUSQL_PURE= NEXUSQL_REQUIRE_SPEEDUPS=1 NEXUSQL_EXPECT=cython
+interpreted := NEXUSQL_PURE=1 NEXUSQL_REQUIRE_SPEEDUPS= NEXUSQL_EXPECT=python
+# `pytest`, not `python -m pytest`: that would put the checkout before an installed package.
+pytest := $(bin)/pytest $(PYTEST_ARGS)
+services := $(bin)/python scripts/services
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full lint suite coverage fuzz bench build services services-stop clean
+
+help:
+	@echo "make demo [URL=postgresql://..]  the main job: 100,000 metrics and 10,000 checkpoints, written and read back"
+	@echo "make test       lint, then every test on every database, compiled and interpreted"
+	@echo "make test-full  the same with the long rounds"
+	@echo "make lint       ruff, ruff format, mypy --strict"
+	@echo "make coverage   branch coverage of the package"
+	@echo "make fuzz       a long comparison of the compiled with the interpreted core"
+	@echo "make bench      benchmarks/RESULTS.md and its plot"
+	@echo "make build      sdist and wheel in dist/"
+	@echo "make services   start the database servers that are missing (services-stop ends them)"
+	@echo "make clean      remove all of it"
+
+# An existing environment of the same Python version is kept, one of another version replaced.
+$(ready): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nexusql needs Python 3.10 or later; name one: make PYTHON=python3.12 ..")'
+	@$(bin)/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(version)")' 2>/dev/null \
+		|| $(PYTHON) -m venv --clear $(VENV)
+	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@rm -f $(VENV)/.built-*
+	@touch $@
+
+# The compiled core is built into the checkout; without a compiler setup.py says so and the interpreted one is used.
+$(built): $(ready) $(core)
+	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(built)
+	$(bin)/python -m nexusql.cli.demo $(URL)
+
+lint: $(built)
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+
+test: lint
+	$(services) run -- $(MAKE) --no-print-directory suite
+
+test-full: export NEXUSQL_LONG = 1
+test-full: test
+
+suite: $(built)
+	$(compiled) $(pytest)
+	$(interpreted) $(pytest)
+
+coverage: $(built)
+	$(interpreted) $(services) run -- $(pytest) --cov --cov-report=term --cov-report=html --cov-fail-under=95
+
+fuzz: $(built)
+	$(compiled) NEXUSQL_LONG=1 $(pytest) tests/speedups
+
+bench: $(built)
+	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check -e '.[bench]' --no-build-isolation
+	$(compiled) $(services) run -- $(bin)/python benchmarks/compare.py --write
+
+build: $(ready)
+	rm -rf dist
+	$(bin)/python -m build --quiet
+
+services: $(ready)
+	$(services) start
+
+services-stop: $(ready)
+	$(services) stop
+
+clean:
+	@if [ -d .services ]; then $(services) stop; fi
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf nexusql.egg-info nexusql/_speedups/*.so demo.db demo.db-*
+	find nexusql tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
