@@ -1,0 +1,185 @@
+"""The house stands as docs/ARCHITECTURE.md draws it: imports go down, files stay short, drivers stay in their rooms."""
+
+import ast
+import io
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import nexusql
+
+PACKAGE = Path(nexusql.__file__).parent
+MOST_LINES = 400
+
+# A module imports what stands above it in this list, and its own package. What stands beside it, only inside a function.
+LEVELS = (
+    ("errors", "_speedups"),
+    ("config", "results", "sql", "workers"),
+    ("interfaces", "writer"),
+    ("backends",),
+    ("connection",),
+    ("pool",),
+    ("engine",),
+    ("calls",),
+    ("transaction", "bulk", "stream"),
+    ("manager", "migrations"),
+    ("aio",),
+    ("__init__",),
+    ("cli", "__main__"),
+)
+LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
+DRIVERS = {"sqlite3", "psycopg2", "pymysql", "pyodbc"}
+THIRD_PARTY = {"backends": DRIVERS, "cli": {"rich"}, "_speedups": {"cython"}}
+
+
+class Import(NamedTuple):
+    """One import: the module's dotted name, the line, whether it runs when the importing module is loaded."""
+
+    name: str
+    line: int
+    at_load: bool
+
+
+def source_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = ["nexusql", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Every import of a file but those that only a type checker sees."""
+
+    def walk(node: ast.AST, at_load: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(alias.name, child.lineno, at_load)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}:{child.lineno}: a relative import"
+                for alias in child.names:
+                    yield Import(f"{child.module}.{alias.name}", child.lineno, at_load)
+            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                yield from walk(ast.Module(body=child.orelse, type_ignores=[]), at_load)
+            else:
+                inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                yield from walk(child, at_load and not inside)
+
+    return walk(ast.parse(path.read_text("utf-8")), True)
+
+
+def room(path: Path) -> str:
+    """The first part of a file's path inside the package: what LEVELS and THIRD_PARTY speak of."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def lines_of_code(path: Path) -> int:
+    """Lines that hold code: blank lines, comments and docstrings are not counted."""
+    text = path.read_text("utf-8")
+    docstrings: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        owner = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        if owner and ast.get_docstring(node, clean=False) is not None:
+            first = node.body[0]
+            docstrings.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in silent:
+            code.update(range(token.start[0], token.end[0] + 1))
+    return len(code - docstrings)
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_imports_go_down_only() -> None:
+    wrong = []
+    for path in source_files():
+        own = room(path)
+        for imported in imports_of(path):
+            parts = imported.name.split(".")
+            if parts[0] != "nexusql" or len(parts) == 1:
+                continue
+            target = parts[1] if parts[1] in LEVEL else "__init__"
+            beside = LEVEL[target] == LEVEL[own] and imported.at_load
+            if target != own and (beside or LEVEL[target] > LEVEL[own]):
+                wrong.append(f"{path.relative_to(PACKAGE)}:{imported.line} imports {imported.name}")
+    assert wrong == []
+
+
+def test_every_module_has_its_level() -> None:
+    assert {room(path) for path in source_files()} <= set(LEVEL)
+
+
+def test_a_backend_does_not_know_another() -> None:
+    wrong = []
+    for path in source_files():
+        inside = path.relative_to(PACKAGE).parts
+        if inside[0] != "backends" or len(inside) < 3:
+            continue
+        for imported in imports_of(path):
+            parts = imported.name.split(".")
+            is_folder = parts[:2] == ["nexusql", "backends"] and (PACKAGE / "backends" / parts[2]).is_dir()
+            if is_folder and parts[2] != inside[1]:
+                wrong.append(f"{'/'.join(inside)}:{imported.line} imports {imported.name}")
+    assert wrong == []
+
+
+def test_third_party_packages_are_imported_lazily_and_where_they_belong() -> None:
+    wrong = []
+    for path in source_files():
+        allowed = THIRD_PARTY.get(room(path), set())
+        in_a_backend_folder = len(path.relative_to(PACKAGE).parts) == 3
+        for imported in imports_of(path):
+            top = imported.name.split(".")[0]
+            if top == "nexusql" or (top in sys.stdlib_module_names and top not in DRIVERS):
+                continue
+            at_home = top in allowed and (top not in DRIVERS or in_a_backend_folder)
+            if not at_home or (imported.at_load and top != "cython"):
+                wrong.append(f"{path.relative_to(PACKAGE)}:{imported.line} imports {imported.name}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", source_files(), ids=module_name)
+def test_a_file_stays_under_400_lines_of_code(path: Path) -> None:
+    assert lines_of_code(path) < MOST_LINES
+
+
+def test_docstrings_comments_and_blank_lines_are_not_code(tmp_path: Path) -> None:
+    file = tmp_path / "m.py"
+    file.write_text(
+        '"""Doc\n\nstring."""\n\n# comment\nx = """a\nb"""  # two lines\n\n\ndef f():\n    """Doc."""\n    return x\n'
+    )
+    assert lines_of_code(file) == 4
+
+
+def test_importing_nexusql_loads_no_driver_and_no_third_party_package() -> None:
+    loaded = run_python(
+        "import sys; before = set(sys.modules); import nexusql\n"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    ).split()
+    assert "nexusql" in loaded
+    foreign = {name for name in loaded if name not in sys.stdlib_module_names and name != "nexusql"}
+    # Cython's extensions register themselves under names of its own; that is no package.
+    assert {name for name in foreign if not name.startswith(("_cython_", "cython_runtime"))} == set()
+    assert DRIVERS & set(loaded) == set()
+
+
+@pytest.mark.parametrize("path", source_files(), ids=module_name)
+def test_a_module_can_be_imported_alone(path: Path) -> None:
+    if path.stem == "__main__":
+        pytest.skip("it runs the command when it is imported")
+    assert run_python(f"import sys, {module_name(path)}; print({module_name(path)!r} in sys.modules)") == "True\n"
