@@ -1,0 +1,225 @@
+"""One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nexusql._speedups import column_names, extend_dicts
+from nexusql.backends.base import Backend, Raw, Status
+from nexusql.backends.errors import driver_error
+from nexusql.config import ConnectionConfig
+from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
+from nexusql.results import Rows
+from nexusql.sql.lexical import SessionModes
+from nexusql.sql.statement import Effect, Statement
+
+logger = logging.getLogger("nexusql.connection")
+
+
+def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+    """Column names in which the second of a name gets `_2`, the third `_3`."""
+    names: list[str] = []
+    for name in column_names(description):
+        unique, number = name, 2
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return tuple(names)
+
+
+class Connection:
+    """A driver's connection with what is known about its session. Used by one thread at a time.
+
+    `broken` is set by the first error that says the session is gone; `needs_reset` by a statement that may have left
+    something behind in it. Every error that leaves these methods is one of nexusql.errors.
+    """
+
+    __slots__ = ("_backend", "_raw", "_settings", "_watched", "broken", "duplicates", "modes", "name_columns", "needs_reset", "server")
+
+    def __init__(self, backend: Backend, raw: Raw, modes: SessionModes, server: str) -> None:
+        self._backend = backend
+        self._raw = raw
+        # SQLite has no session modes, so there is nothing to look at before each statement.
+        self._watched = backend.capabilities.session_modes
+        self._settings: tuple[str, ...] = ()
+        self.modes = modes
+        self.server = server
+        self.broken = False
+        self.needs_reset = False
+        self.duplicates = False
+        self.name_columns = column_names
+
+    @classmethod
+    def open(cls, backend: Backend, config: ConnectionConfig, timeout: float) -> "Connection":
+        """Connect within `timeout` seconds and read the session's modes. Raises what `backend.inspect` names too."""
+        try:
+            raw = backend.connect(config, timeout)
+        except Error:
+            raise
+        except Exception as error:
+            raise backend.map_error(error, None, None) from error
+        try:
+            session = backend.inspect(raw)
+        except BaseException as error:
+            backend.close(raw)
+            if isinstance(error, Error) or not isinstance(error, Exception):
+                raise
+            raise backend.map_error(error, None, None) from error
+        return cls(backend, raw, session.modes, session.server)
+
+    def current_modes(self) -> SessionModes:
+        """The session's modes; asks the server again where they are known to have changed."""
+        if self._watched and self._backend.modes_changed(self._raw, self.modes):
+            self.refresh_modes()
+        return self.modes
+
+    def refresh_modes(self) -> None:
+        """Read the modes again; a session that has left UTF-8 is closed, and the error says so."""
+        try:
+            modes = self._backend.inspect(self._raw).modes
+        except Error:
+            self.close()
+            raise
+        except Exception as error:
+            raise self._failure(error, None) from error
+        if modes != self.modes:
+            self.modes = modes
+            self.needs_reset = True
+
+    def run(self, statement: Statement, args: list[Any] | None) -> Rows:
+        """Run a plan with bound arguments; rows as dicts, empty where the statement gives none.
+
+        `duplicates` tells afterwards whether two columns of the result had one name.
+        """
+        try:
+            cursor = self._backend.execute(self._raw, statement.text, args)
+            description = cursor.description
+            rows = Rows()
+            if description is None:
+                if cursor.rowcount > 0:
+                    rows.rowcount = cursor.rowcount
+            else:
+                names = self.name_columns(description)
+                self.duplicates = extend_dicts(rows, cursor.fetchall(), names)
+                rows.columns = names
+                rows.rowcount = len(rows)
+            return rows
+        except Exception as error:
+            raise self._failure(error, statement) from error
+
+    def run_special(self, statement: Statement, args: list[Any] | None) -> Rows:
+        """Run a plan that carries checks, tolerated errors or effects on the session."""
+        if any(self.run(Statement(check.sql, check.sql), None) for check in statement.checks):
+            return Rows()
+        try:
+            rows = self.run(statement, args)
+        except Error as error:
+            if not self._tolerates(statement, error):
+                raise
+            logger.debug("tolerated: %s", error)
+            return Rows()
+        if statement.effects & Effect.SESSION:
+            self.needs_reset = True
+            if self._watched:
+                self.refresh_modes()
+        return rows
+
+    def apply_settings(self, settings: tuple[str, ...]) -> None:
+        """Run the session settings that were made elsewhere since this connection was last used."""
+        for setting in settings[len(self._settings) :]:
+            self.run(Statement(setting, setting), None)
+        self._settings = settings
+
+    def status(self) -> Status:
+        """Where the session stands with respect to transactions; no round trip."""
+        return Status.UNKNOWN if self.broken else self._backend.status(self._raw)
+
+    def begin(self, isolation: str | None, read_only: bool, mode: str) -> None:
+        """Start a transaction."""
+        self._guard(self._backend.begin, isolation, read_only, mode)
+
+    def commit(self) -> None:
+        """Commit. Raises TransactionAborted where a statement had failed, CommitUncertain where the reply is lost."""
+        if self.status() is Status.FAILED:
+            self.rollback()
+            raise TransactionAborted("the transaction was rolled back: a statement in it failed, so it cannot be committed")
+        try:
+            self._backend.commit(self._raw)
+        except Exception as error:
+            mapped = self._failure(error, None)
+            if isinstance(mapped, ConnectionLost):
+                mapped = driver_error(CommitUncertain, error, sqlstate=mapped.sqlstate, code=mapped.code, sql="COMMIT")
+            raise mapped from error
+
+    def rollback(self) -> None:
+        """Roll back."""
+        self._guard(self._backend.rollback)
+
+    def savepoint(self, name: str) -> None:
+        """Set a savepoint."""
+        self._guard(self._backend.savepoint, name)
+
+    def rollback_to(self, name: str) -> None:
+        """Roll back to a savepoint."""
+        self._guard(self._backend.rollback_to, name)
+
+    def release(self, name: str) -> None:
+        """Forget a savepoint, where the database can."""
+        self._guard(self._backend.release, name)
+
+    def column_types(self, table: str) -> Mapping[str, str]:
+        """Types of a table's columns by name, from the catalogue."""
+        types: Mapping[str, str] = self._guard(self._backend.column_types, table)
+        return types
+
+    def looks_dead(self) -> bool:
+        """True where an idle session has something to say or is closed; free."""
+        return self.broken or self._backend.looks_dead(self._raw)
+
+    def ping(self, timeout: float) -> bool:
+        """Ask the server for a sign of life, `timeout` seconds at most."""
+        return not self.broken and self._backend.ping(self._raw, timeout)
+
+    def is_idle(self) -> bool:
+        """True where the session is provably outside a transaction."""
+        return self.status() is Status.IDLE
+
+    def reset(self) -> bool:
+        """Bring the session back to its defaults; False where that cannot be proved."""
+        try:
+            clean = self._backend.reset(self._raw)
+            if clean:
+                self.modes = self._backend.inspect(self._raw).modes
+                self._settings = ()
+                self.needs_reset = False
+        except Exception as error:
+            logger.debug("reset failed: %s", type(error).__name__)
+            return False
+        return clean
+
+    def close(self) -> None:
+        """Close; never raises."""
+        self.broken = True
+        self._backend.close(self._raw)
+
+    def _guard(self, call: Any, *args: Any) -> Any:
+        try:
+            return call(self._raw, *args)
+        except Error:
+            raise
+        except Exception as error:
+            raise self._failure(error, None) from error
+
+    def _failure(self, error: Exception, statement: Statement | None) -> Error:
+        """The nexusql error for what a driver raised, or for the loss of a write outside a transaction."""
+        if isinstance(error, Error):
+            return error
+        mapped = self._backend.map_error(error, self._raw, statement.source if statement else None)
+        if isinstance(mapped, ConnectionLost):
+            self.broken = True
+        return mapped
+
+    @staticmethod
+    def _tolerates(statement: Statement, error: Error) -> bool:
+        text = str(error)
+        return any(t in text if isinstance(t, str) else t == error.code for t in statement.tolerate)

@@ -1,0 +1,276 @@
+"""What a connected manager has: one database's backend, pool, plans and session settings."""
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nexusql._speedups import bind, bind_sequence
+from nexusql.backends.base import Backend, Capabilities
+from nexusql.backends.errors import driver_error
+from nexusql.config import ConnectionConfig
+from nexusql.connection import Connection, suffixed_names
+from nexusql.errors import (
+    CommitUncertain,
+    ConnectionLost,
+    DuplicateColumnWarning,
+    Error,
+    ParameterError,
+    ParameterWarning,
+    ProgrammingError,
+    TranslationError,
+    TranslationWarning,
+)
+from nexusql.pool import Pool
+from nexusql.results import Rows
+from nexusql.sql.cache import PlanCache
+from nexusql.sql.compile import missing_error, value_error
+from nexusql.sql.lexical import SessionModes
+from nexusql.sql.statement import Effect, Statement, Style
+from nexusql.workers import Workers
+from nexusql.writer import WriterLock, writer_lock
+
+logger = logging.getLogger("nexusql")
+
+Params = Mapping[str, Any] | Sequence[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings of a manager; times in seconds."""
+
+    pool_min: int = 1
+    pool_max: int = 10
+    pool_timeout: float = 30.0
+    connect_timeout: float = 10.0
+    max_lifetime: float = 1800.0
+    idle_timeout: float = 600.0
+    max_waiting: int | None = None
+    statement_cache: int = 512
+    translate: bool = True
+    strict: bool = False
+    duplicate_columns: str = "last"
+
+
+class Engine:
+    """Runs statements for one connected manager. Safe for any number of threads."""
+
+    def __init__(self, config: ConnectionConfig, backend: Backend, options: Options) -> None:
+        self.config = config
+        self.backend = backend
+        self.options = options
+        self.capabilities: Capabilities = backend.capabilities_for(config)
+        self.autocommit = True  # clients of older releases set it; outside a transaction every statement commits
+        self.workers = Workers(options.pool_max)
+        self._plans = PlanCache(backend.syntax, size=options.statement_cache, translate=options.translate)
+        self._plan = self._plans.get
+        self.modes = SessionModes()
+        self._settings: tuple[str, ...] = ()
+        self._settings_lock = threading.Lock()
+        self._reported: set[tuple[str, type[Warning]]] = set()
+        self._column_types: dict[str, Mapping[str, str]] = {}
+        shared = self.capabilities.shared_connection
+        self.writer: WriterLock | None = None
+        if self.capabilities.single_writer:
+            self.writer = writer_lock(config.database_name or "", options.pool_timeout)
+        self.pool: Pool[Connection] = Pool(
+            self._open,
+            min_size=1 if shared else options.pool_min,
+            max_size=1 if shared else options.pool_max,
+            timeout=options.pool_timeout,
+            max_lifetime=float("inf") if shared else options.max_lifetime,
+            idle_timeout=float("inf") if shared else options.idle_timeout,
+            max_waiting=options.max_waiting,
+            name=config.database_type.value,
+        )
+
+    def _open(self, timeout: float) -> Connection:
+        connection = Connection.open(self.backend, self.config, min(timeout, self.options.connect_timeout))
+        if self.options.duplicate_columns == "suffix":
+            connection.name_columns = suffixed_names
+        self.modes = connection.modes
+        return connection
+
+    def open(self) -> None:
+        """Open the pool's first connections. Raises what connecting raises."""
+        self.pool.fill()
+
+    def check(self) -> None:
+        """Test idle connections and replace dead ones; nobody is cut off. Raises when the database is not there."""
+        self.pool.check()
+        self.pool.fill()
+
+    def close(self) -> None:
+        """Close all idle connections now, and those in use when they come back."""
+        self.pool.close()
+        self.workers.close()
+
+    def run(self, statement: Statement, args: list[Any] | None, params: Params) -> Rows:
+        """Run a prepared statement on a connection of the pool, committed at once."""
+        if self.writer is not None and not statement.reads:
+            with self.writer:
+                return self._run(statement, args, params)
+        return self._run(statement, args, params)
+
+    def _run(self, statement: Statement, args: list[Any] | None, params: Params) -> Rows:
+        connection = self.pool.acquire()
+        try:
+            return self.run_on(connection, statement, args, params)
+        except ConnectionLost as error:
+            self.pool.suspect_all()
+            if statement.reads:
+                raise
+            raise self._uncertain(error) from error.__cause__
+        finally:
+            self.pool.release(connection)
+
+    def run_many(self, connection: Connection, sql: str, rows: Iterable[Params]) -> int:
+        """Run one statement for each set of parameters on a leased connection; the total of rows affected."""
+        total = 0
+        for params in rows:
+            statement, args = self.prepare(sql, params, connection.modes)
+            if statement.control is not None:
+                raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
+            total += self.run_on(connection, statement, args, params).rowcount
+        return total
+
+    def run_on(self, connection: Connection, statement: Statement, args: list[Any] | None, params: Params) -> Rows:
+        """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
+        if connection.current_modes() != self.modes:
+            statement, args = self.prepare(statement.source, params, connection.modes)
+        if connection._settings is not self._settings:
+            connection.apply_settings(self._settings)
+        if self.backend.fits and args and (statement.assigned or statement.compared):
+            self.backend.fit(statement, args, lambda table: self._types(connection, table))
+        if statement.plain:
+            rows = connection.run(statement, args)
+        else:
+            rows = self._run_special(connection, statement, args, params)
+        if connection.duplicates:
+            self._duplicate_columns(statement, rows)
+        return rows
+
+    def prepare(self, sql: str, params: Params, modes: SessionModes) -> tuple[Statement, list[Any] | None]:
+        """The plan of a statement and its arguments in driver order. Raises ParameterError, SQLSyntaxError, .."""
+        if sql.__class__ is not str:
+            sql = _text(sql)
+        if not params:
+            statement = self._plan(sql, modes, Style.NONE, None)
+            if statement.names:
+                raise missing_error(statement, tuple(dict.fromkeys(statement.names)), ())
+            return statement, None
+        backend = self.backend
+        if isinstance(params, (list, tuple)):
+            statement = self._plan(sql, modes, Style.SEQUENCE, (len(params),))
+            try:
+                return statement, bind_sequence(statement.order, params, backend.adapters, backend.adapt_other)
+            except ParameterError as error:
+                raise self._value_error(statement, [params[i] for i in statement.order or range(len(params))], error) from None
+        if not isinstance(params, Mapping):
+            raise ParameterError(
+                f"parameters are a dict for :name, or a list or tuple for positions, not {type(params).__name__}"
+            )
+        statement = self._plan(sql, modes, Style.NAMED, None)
+        given = params
+        try:
+            args = bind(statement.names, given, backend.adapters, backend.adapt_other, statement.lists)
+            if args is None:
+                statement, given = self._expand(statement, params, modes)
+                args = bind(statement.names, given, backend.adapters, backend.adapt_other, ())
+        except KeyError as error:
+            raise missing_error(statement, error.args[0], tuple(params)) from None
+        except ParameterError as error:
+            raise self._value_error(statement, [given.get(name) for name in statement.names], error) from None
+        return statement, args or None
+
+    def _expand(
+        self, statement: Statement, params: Mapping[str, Any], modes: SessionModes
+    ) -> tuple[Statement, Mapping[str, Any]]:
+        """The plan for lists of these lengths, and the parameters with an entry for each item."""
+        missing = tuple(name for name in dict.fromkeys(statement.names) if name not in params)
+        if missing:
+            raise missing_error(statement, missing, tuple(params))
+        lists = {name: params[name] for name in statement.lists if isinstance(params[name], (list, tuple))}
+        lengths = tuple(len(lists[name]) if name in lists else -1 for name in statement.lists)
+        plan = self._plan(statement.source, modes, Style.NAMED, lengths)
+        flat = dict(params)
+        for name, items in lists.items():
+            if name in plan.whole_lists:
+                flat[name] = self.backend.adapt_list(items)
+            else:
+                flat.update((f"{name}[{i}]", item) for i, item in enumerate(items))
+        return plan, flat
+
+    def _value_error(self, statement: Statement, values: list[Any], error: ParameterError) -> ParameterError:
+        """The same error, with the name and place of the parameter it is about."""
+        for index, value in enumerate(values):
+            adapt = self.backend.adapters.get(type(value), self.backend.adapt_other)
+            try:
+                if adapt is not None:
+                    adapt(value)
+            except ParameterError as reason:
+                return value_error(statement, index, str(reason))
+        return error
+
+    def _run_special(
+        self, connection: Connection, statement: Statement, args: list[Any] | None, params: Params
+    ) -> Rows:
+        if statement.notes:
+            self._report_notes(statement)
+        for miss in statement.near_misses if isinstance(params, Mapping) else ():
+            if miss.name in params:  # type: ignore[operator]
+                text = f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound"
+                self._warn_once(statement, text, ParameterWarning)
+        rows = connection.run_special(statement, args)
+        setting = self.backend.session_setting(statement)
+        if setting is not None:
+            connection.needs_reset = False
+            with self._settings_lock:
+                self._settings = (*self._settings, setting)
+            connection.apply_settings(self._settings)
+        if statement.effects & Effect.DDL:
+            self._column_types.clear()
+        return rows
+
+    def _report_notes(self, statement: Statement) -> None:
+        text = "; ".join(f"{note.message} (line {note.line}, column {note.column})" for note in statement.notes)
+        if self.options.strict:
+            error = TranslationError(f"not said in {self.config.database_type.value} without a loss: {text}")
+            error.sql = statement.source
+            raise error
+        self._warn_once(statement, text, TranslationWarning)
+
+    def _duplicate_columns(self, statement: Statement, rows: Rows) -> None:
+        names = sorted({name for name in rows.columns if rows.columns.count(name) > 1})
+        text = f"the result has more than one column named {', '.join(names)}"
+        if self.options.duplicate_columns == "raise":
+            raise ProgrammingError(f"{text}; give them aliases")
+        self._warn_once(statement, f"{text}; the last wins", DuplicateColumnWarning)
+
+    def _warn_once(self, statement: Statement, text: str, category: type[Warning]) -> None:
+        """Warn the first time a plan is run; afterwards its cost is a look-up."""
+        key = (statement.source, category)
+        if key not in self._reported:
+            self._reported.add(key)
+            warnings.warn(text, category, stacklevel=6)
+
+    def _types(self, connection: Connection, table: str) -> Mapping[str, str]:
+        """A table's column types, asked once until the next DDL."""
+        types = self._column_types.get(table)
+        if types is None:
+            types = self._column_types[table] = connection.column_types(table)
+        return types
+
+    @staticmethod
+    def _uncertain(error: Error) -> Error:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        return driver_error(CommitUncertain, cause, sqlstate=error.sqlstate, code=error.code, sql=error.sql)
+
+
+def _text(sql: object) -> str:
+    """An exact str; a subclass may compare and hash as it likes, and the scanner takes none."""
+    if isinstance(sql, str):
+        return str.__str__(sql)
+    raise ParameterError(f"a statement is a str, not {type(sql).__name__}")

@@ -1,0 +1,330 @@
+"""DatabaseManager: the object that people hold."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from nexusql.backends import backend_for
+from nexusql.calls import Calls
+from nexusql.config import ConnectionConfig
+from nexusql.engine import Engine, Options, Params
+from nexusql.errors import ConfigError, Error, NotConnectedError
+from nexusql.interfaces import DatabaseInterface
+from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
+from nexusql.sql.identifiers import quote_identifier
+from nexusql.sql.lexical import SessionModes
+from nexusql.sql.split import split_script
+from nexusql.sql.translate import Translation, translate
+from nexusql.transaction import (
+    Transaction,
+    TransactionBlock,
+    control_by_string,
+    open_transactions,
+    run_in_transaction,
+    set_open,
+)
+
+logger = logging.getLogger("nexusql")
+
+T = TypeVar("T")
+
+
+class Finished(Awaitable[None]):
+    """The result of a call that has already done its work, for callers that await it."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
+
+
+class DatabaseManager(Calls, DatabaseInterface):
+    """One database behind one API; safe for any number of threads and tasks.
+
+    Nothing is opened until `connect()`, `with` or `initialize()`. Times are in seconds. `duplicate_columns` says what
+    happens when a result has two columns of one name: "last" (the last wins, with a warning once a statement), "raise",
+    or "suffix" (`id`, `id_2`). `strict=True` makes every translation with a loss an error.
+
+    Raises ConfigError, a ValueError, for a URL or an option that cannot be used.
+    """
+
+    def __init__(
+        self,
+        database: str | ConnectionConfig,
+        *,
+        pool_min: int = 1,
+        pool_max: int = 10,
+        pool_timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        max_lifetime: float = 1800.0,
+        idle_timeout: float = 600.0,
+        max_waiting: int | None = None,
+        statement_cache: int = 512,
+        translate: bool = True,
+        strict: bool = False,
+        duplicate_columns: str = "last",
+        adapters: dict[type, Callable[[Any], Any]] | None = None,
+        json_dumps: Callable[[Any], str] | None = None,
+    ) -> None:
+        self.config = database if isinstance(database, ConnectionConfig) else ConnectionConfig.from_url(database)
+        if not 0 <= pool_min <= pool_max or pool_max < 1:
+            raise ConfigError(f"pool_min is 0 to pool_max, and pool_max at least 1; not {pool_min} and {pool_max}")
+        if duplicate_columns not in ("last", "raise", "suffix"):
+            raise ConfigError(f"duplicate_columns is 'last', 'raise' or 'suffix', not {duplicate_columns!r}")
+        self._options = Options(
+            pool_min,
+            pool_max,
+            pool_timeout,
+            connect_timeout,
+            max_lifetime,
+            idle_timeout,
+            max_waiting,
+            statement_cache,
+            translate,
+            strict,
+            duplicate_columns,
+        )
+        self._adapters = dict(adapters or {})
+        self._json_dumps = json_dumps
+        self._engine: Engine | None = None
+
+    @property
+    def database_url(self) -> str:
+        """The URL as it was given, password and all: never log it; `config.masked_url` is for that."""
+        return self.config.database_url
+
+    @property
+    def _connection(self) -> Engine | None:
+        """Not None while connected: what clients of older releases look at."""
+        return self._engine
+
+    def __repr__(self) -> str:
+        state = "connected" if self._engine is not None else "not connected"
+        return f"<DatabaseManager {self.config.masked_url} {state}>"
+
+    # Connecting
+
+    def connect(self, raise_errors: bool = False) -> bool:
+        """Open the pool; True when the database answers.
+
+        While connected, idle connections are tested and dead ones replaced; nobody is cut off. Where server, driver or
+        database is not there: False and a log entry, or the error with `raise_errors=True`.
+        """
+        try:
+            if self._engine is not None:
+                self._engine.check()
+                return True
+            backend = backend_for(self.config, adapters=self._adapters, json_dumps=self._json_dumps)
+            engine = Engine(self.config, backend, self._options)
+            try:
+                engine.open()
+            except BaseException:
+                engine.close()
+                raise
+            self._engine = engine
+        except Error as error:
+            if raise_errors:
+                raise
+            logger.error("cannot connect to %s: %s", self.config.masked_url, error)
+            return False
+        logger.info("connected to %s", self.config.masked_url)
+        return True
+
+    def disconnect(self) -> Finished:
+        """Close the pool, at once; again, or before connect, it does nothing. What it returns may be awaited."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            transaction = open_transactions.get().get(engine)
+            if transaction is not None:
+                set_open(engine, None)
+                if transaction.is_open:
+                    transaction.rollback()
+            engine.close()
+        return Finished()
+
+    close = disconnect
+
+    def __enter__(self) -> "DatabaseManager":
+        self.connect(raise_errors=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.disconnect()
+
+    def health_check(self) -> bool:
+        """True when a statement can be run."""
+        try:
+            return self.fetch_value("SELECT 1") == 1
+        except Error as error:
+            logger.warning("health check failed: %s", type(error).__name__)
+            return False
+
+    # Statements
+
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+        """Run one statement; rows as dicts, an empty list for none and for writes.
+
+        `params` is a dict for `:name`, or a list or tuple for `?`, `%s` or the names in order. Outside a transaction it
+        is committed at once. Raises ParameterError and SQLSyntaxError before anything is sent, else what the database
+        says, as an error that is also the driver's own.
+        """
+        if into is not None or timeout is not None:
+            self._refuse_later(into=into, timeout=timeout)
+        engine = self._engine
+        if engine is None:
+            raise NotConnectedError("Database not connected")
+        opened = open_transactions.get()
+        if opened:
+            transaction = opened.get(engine)
+            if transaction is not None:
+                return self._execute_in(transaction, sql, params)
+        statement, args = engine.prepare(sql, params, engine.modes)
+        if statement.control is not None:
+            return control_by_string(engine, statement.control)
+        return engine.run(statement, args, params)
+
+    def _execute_in(self, transaction: Transaction, sql: str, params: Params) -> Rows:
+        try:
+            return transaction.execute(sql, params)
+        finally:
+            if transaction.by_string and not transaction.is_open:
+                set_open(transaction.engine, None)
+
+    async def execute_async(self, sql: str, params: Params = None) -> Rows:
+        """`execute` on a worker thread."""
+        return await self.in_thread(self.execute, sql, params)
+
+    def execute_many(self, sql: str, rows: Any) -> int:
+        """Run one statement for each set of parameters, all or nothing; the exact total of rows affected."""
+        with self.transaction() as transaction:
+            return transaction.execute_many(sql, rows)
+
+    def run_script(self, sql: str) -> int:
+        """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came
+        before stays, unless the script or an open transaction says otherwise."""
+        statements = self._split_sql_statements(sql)
+        for statement in statements:
+            self.execute(statement)
+        return len(statements)
+
+    async def execute_script(self, sql: str) -> QueryResult:
+        """`run_script` on a worker thread; never raises, but tells the first failure in the result."""
+        started = time.perf_counter()
+        try:
+            count = await self.in_thread(self.run_script, sql)
+        except Error as error:
+            return create_error_result(str(error))
+        elapsed = (time.perf_counter() - started) * 1000
+        return create_query_result(row_count=count, execution_time_ms=elapsed)
+
+    def translate(self, sql: str) -> Translation:
+        """The text that this database would get, `:name` kept, with a receipt for each edit that loses something."""
+        engine = self._engine
+        syntax = engine.backend.syntax if engine else backend_for(self.config).syntax
+        return translate(sql, syntax, engine.modes if engine else SessionModes(), strict=self._options.strict)
+
+    def _split_sql_statements(self, script: str) -> list[str]:
+        engine = self._connected()
+        return split_script(script, engine.backend.syntax, engine.modes)
+
+    # Transactions
+
+    def transaction(
+        self, *, isolation: str | None = None, read_only: bool = False, allow_ddl: bool = False
+    ) -> TransactionBlock:
+        """A transaction for `with` or `async with`: commits at the end, rolls back on an error; nested, a savepoint.
+
+        `isolation` is "READ COMMITTED", "REPEATABLE READ" or "SERIALIZABLE", as the database has it. SQLite begins with
+        BEGIN IMMEDIATE, with `read_only` DEFERRED. `allow_ddl` lets DDL commit implicitly where the database does that.
+        """
+        return TransactionBlock(self._connected(), isolation, read_only, allow_ddl)
+
+    def run_in_transaction(self, fn: Callable[[Transaction], T], *, retries: int = 5) -> T:
+        """Call `fn(tx)` in a transaction and commit; run again after a serialization failure, deadlock or busy error."""
+        return run_in_transaction(self._connected(), fn, retries)
+
+    @contextmanager
+    def detached(self) -> Iterator[None]:
+        """Step out of the open transaction for a while: statements inside commit on their own."""
+        engine = self._connected()
+        outer = open_transactions.get().get(engine)
+        set_open(engine, None)
+        try:
+            yield
+        finally:
+            set_open(engine, outer)
+
+    def begin_transaction(self) -> None:
+        """`execute("BEGIN")`."""
+        self.execute("BEGIN")
+
+    def commit_transaction(self) -> None:
+        """`execute("COMMIT")`."""
+        self.execute("COMMIT")
+
+    def rollback_transaction(self) -> None:
+        """`execute("ROLLBACK")`."""
+        self.execute("ROLLBACK")
+
+    # Schema
+
+    def list_tables(self) -> list[str]:
+        """Names of the tables in the current schema or database, sorted."""
+        text = self._connected().backend.list_tables_sql()
+        return [row["name"] for row in self.execute(text)]
+
+    def table_exists(self, table: str) -> bool:
+        """Whether the current schema or database has a table of that very name."""
+        return table in self.list_tables()
+
+    def create_table(self, table: str, columns: dict[str, str]) -> None:
+        """Create a table, unless it is there, from column names and canonical definitions: `{"id": "SERIAL PRIMARY KEY"}`."""
+        syntax = self._connected().backend.syntax
+        body = ", ".join(f"{quote_identifier(name, syntax)} {definition}" for name, definition in columns.items())
+        self.execute(f"CREATE TABLE IF NOT EXISTS {quote_identifier(table, syntax)} ({body})")
+
+    # Migrations
+
+    def migrate(self, paths: Sequence[str | Path] = (), *, apply_schema: bool = True) -> None:
+        """Apply the packaged schema, then each folder in order. Raises MigrationError, and connects first if need be."""
+        from nexusql.migrations.runner import MigrationRunner  # noqa: PLC0415 - migrations stand on this module
+
+        self.connect(raise_errors=True)
+        MigrationRunner.apply_all(self, paths, apply_schema=apply_schema)
+
+    async def initialize(
+        self, apply_schema: bool = True, app_migration_paths: Sequence[str | Path] | None = None
+    ) -> bool:
+        """`migrate` on a worker thread; False and a log entry where it fails."""
+        try:
+            await self.in_thread(lambda: self.migrate(app_migration_paths or (), apply_schema=apply_schema))
+        except Error as error:
+            logger.error("initialize failed: %s", error)
+            return False
+        return True
+
+    # Internals
+
+    @property
+    def transactional_ddl(self) -> bool:
+        """Whether DDL can be rolled back on this database."""
+        return self._connected().capabilities.transactional_ddl
+
+    def _connected(self) -> Engine:
+        if self._engine is None:
+            raise NotConnectedError("Database not connected")
+        return self._engine
+
+    async def in_thread(self, call: Callable[..., T], *args: Any) -> T:
+        """Run a blocking call of this manager off the event loop's thread, in this context."""
+        engine = self._engine
+        if engine is None:
+            return await asyncio.to_thread(call, *args)
+        leased = engine in open_transactions.get()
+        return await engine.workers.run(leased, open_transactions, call, *args)

@@ -1,0 +1,428 @@
+"""Transactions: who owns a connection while work is open, and how it ends.
+
+The open transaction of each manager is held in a context variable, so threads and tasks never share one by accident,
+while a task started inside a block inherits it.
+"""
+
+import logging
+import os
+import random
+import threading
+import time
+import warnings
+from asyncio import current_task
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType, TracebackType
+from typing import Any, TypeVar
+
+from nexusql.backends.base import Status
+from nexusql.calls import Calls
+from nexusql.connection import Connection
+from nexusql.engine import Engine, Params
+from nexusql.errors import (
+    ConnectionLost,
+    DeadlockDetected,
+    Error,
+    LockTimeout,
+    NotSupportedError,
+    ProgrammingError,
+    SerializationFailure,
+    TransactionAborted,
+    TransactionClosed,
+    TransactionWarning,
+)
+from nexusql.results import Rows
+from nexusql.sql.statement import Control, Effect, Statement
+
+logger = logging.getLogger("nexusql.transaction")
+
+T = TypeVar("T")
+
+# Engine -> its open transaction, in this context. Replaced, never changed, so that a copied context keeps its own.
+open_transactions: ContextVar[Mapping[Engine, "Transaction"]] = ContextVar(
+    "nexusql_open_transactions", default=MappingProxyType({})
+)
+
+ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+
+def set_open(engine: Engine, transaction: "Transaction | None") -> None:
+    """Make a transaction the open one of this context, or none."""
+    others = {key: value for key, value in open_transactions.get().items() if key is not engine}
+    if transaction is not None:
+        others[engine] = transaction
+    open_transactions.set(MappingProxyType(others))
+
+
+def _task() -> object | None:
+    try:
+        return current_task()
+    except RuntimeError:
+        return None
+
+
+class Transaction(Calls):
+    """An open transaction on one connection; gives the same calls as the manager, from any thread or context.
+
+    Statements of several threads or tasks take turns. After the end every call raises TransactionClosed; after an error
+    by which the server itself has rolled back, every call raises TransactionAborted with that reason.
+    """
+
+    def __init__(
+        self, engine: Engine, isolation: str | None, read_only: bool, mode: str = "", allow_ddl: bool = False
+    ) -> None:
+        self._engine = engine
+        self._begin = (isolation, read_only, mode)
+        self._allow_ddl = allow_ddl
+        self._connection: Connection | None = None
+        self._turn = threading.RLock()
+        self._owner = (threading.get_ident(), _task())
+        self._pid = os.getpid()
+        self._savepoints = 0
+        self._closed = ""
+        self._doom: Error | None = None
+        self._writer = None if read_only else engine.writer
+        self.failure: Error | None = None
+        self.by_string = False
+
+    def start(self) -> None:
+        """Lease a connection and begin on it."""
+        if self._writer is not None:
+            self._writer.acquire()
+        try:
+            self._connection = self._engine.pool.acquire(remember=True)
+            try:
+                self._connection.begin(*self._begin)
+            except BaseException:
+                self._engine.pool.discard(self._connection)
+                self._connection = None
+                raise
+        except BaseException:
+            self._closed = "it could not be begun"
+            if self._writer is not None:
+                self._writer.release()
+            raise
+
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+        """Run one statement in this transaction; see DatabaseManager.execute."""
+        self._refuse_later(into=into, timeout=timeout)
+        with self._turn:
+            self._refuse_closed()
+            statement, args = self._engine.prepare(sql, params, self._leased().modes)
+            if statement.control is not None:
+                return self._control(statement.control)
+            connection = self._usable()
+            if statement.effects & Effect.DDL and not self._engine.capabilities.transactional_ddl:
+                return self._implicit_commit(connection, statement, args, params)
+            try:
+                return self._engine.run_on(connection, statement, args, params)
+            except Error as error:
+                self._failed(connection, error)
+                raise
+
+    def execute_many(self, sql: str, rows: Any) -> int:
+        """Run one statement for each set of parameters; the exact total of rows affected."""
+        with self._turn:
+            connection = self._usable()
+            try:
+                return self._engine.run_many(connection, sql, rows)
+            except Error as error:
+                self._failed(connection, error)
+                raise
+
+    @property
+    def engine(self) -> Engine:
+        """The engine this transaction belongs to."""
+        return self._engine
+
+    @property
+    def is_open(self) -> bool:
+        """True until it has been committed or rolled back."""
+        return not self._closed
+
+    def commit(self) -> None:
+        """Commit and give the connection back. Raises TransactionAborted where that is no longer possible."""
+        with self._turn:
+            if self._doom is not None:
+                doom = self._doom
+                self.rollback()
+                raise TransactionAborted(f"the transaction was rolled back: {doom}") from doom
+            connection = self._usable()
+            try:
+                connection.commit()
+            except TransactionAborted as error:
+                self._end(connection, "it was rolled back")
+                raise error from self.failure
+            except Error:
+                if connection.status() is Status.ACTIVE:
+                    self._roll_back_quietly(connection)
+                self._end(connection, "its commit failed")
+                raise
+            self._end(connection, "it has been committed")
+
+    def rollback(self) -> None:
+        """Roll back and give the connection back; of a broken connection nothing is left to roll back."""
+        with self._turn:
+            self._refuse_closed()
+            connection = self._leased()
+            self._roll_back_quietly(connection)
+            self._end(connection, "it has been rolled back")
+
+    def transaction(self) -> "TransactionBlock":
+        """A nested block: `with` and `async with`; undone alone when it fails."""
+        return TransactionBlock(self._engine, outer=self)
+
+    def enter_nested(self) -> str:
+        """Set the savepoint of a nested block; gives its name."""
+        with self._turn:
+            connection = self._usable()
+            if self._owner[1] is not None and _task() is not None and self._owner[1] is not _task():
+                raise ProgrammingError(
+                    "a nested block was opened in another task than the one that owns the transaction; open it in the "
+                    "owner, or step out with db.detached() and begin a transaction of your own"
+                )
+            self._savepoints += 1
+            name = f"nexusql_{self._savepoints}"
+            connection.savepoint(name)
+            return name
+
+    def leave_nested(self, savepoint: str, *, failed: bool) -> None:
+        """Release a nested block's savepoint, or undo the block. Raises TransactionAborted where a statement in it had
+        failed, was swallowed, and the server will not go on."""
+        with self._turn:
+            if failed and (self._closed or self._doom is not None):
+                return
+            connection = self._usable()
+            aborted = connection.status() is Status.FAILED
+            try:
+                if failed or aborted:
+                    connection.rollback_to(savepoint)
+                    reason, self.failure = self.failure, None
+                if self._engine.capabilities.releases_savepoints:
+                    connection.release(savepoint)
+            except Error as error:
+                self._failed(connection, error)
+                if not failed:
+                    raise
+                self._doom = self._doom or error
+                return
+            if aborted and not failed:
+                raise TransactionAborted("the nested block was undone: a statement in it failed") from reason
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise TransactionClosed(f"the transaction is closed: {self._closed}")
+        if self._pid != os.getpid():
+            raise TransactionClosed("this transaction belongs to the parent process; begin one of your own")
+
+    def _usable(self) -> Connection:
+        self._refuse_closed()
+        if self._doom is not None:
+            raise TransactionAborted(f"the transaction cannot go on: {self._doom}") from self._doom
+        return self._leased()
+
+    def _leased(self) -> Connection:
+        assert self._connection is not None
+        return self._connection
+
+    def _failed(self, connection: Connection, error: Error) -> None:
+        """Remember what a failed statement means for the transaction."""
+        self.failure = self.failure or error
+        lost = isinstance(error, ConnectionLost)
+        if lost:
+            self._engine.pool.suspect_all()
+        if lost or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
+            self._doom = self._doom or error
+
+    def _implicit_commit(
+        self, connection: Connection, statement: Statement, args: list[Any] | None, params: Params
+    ) -> Rows:
+        """DDL on a database that commits before it: refused, or by leave of the caller followed by a new transaction."""
+        if statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP"):  # temporary tables do not commit
+            return self._engine.run_on(connection, statement, args, params)
+        if not self._allow_ddl:
+            raise NotSupportedError(
+                f"{statement.verb} commits the open transaction on this database; run it outside, or begin with "
+                "transaction(allow_ddl=True), which commits what came before and goes on in a new transaction"
+            )
+        self._savepoints = 0
+        connection.commit()
+        try:
+            return self._engine.run_on(connection, statement, args, params)
+        finally:
+            connection.begin(*self._begin)
+
+    def _control(self, control: Control) -> Rows:
+        """A transaction statement given as a string."""
+        action = control.action
+        if action == "begin":
+            raise ProgrammingError("a transaction is already open; SAVEPOINT or a nested block opens one inside it")
+        if action in ("commit", "rollback") and not self.by_string:
+            raise ProgrammingError(f"{action.upper()} would end a transaction that its `with` block ends; leave the block")
+        if action == "commit":
+            self.commit()
+        elif action == "rollback":
+            self.rollback()
+        else:
+            self._savepoint_by_string(control)
+        return Rows()
+
+    def _savepoint_by_string(self, control: Control) -> None:
+        connection = self._usable()
+        try:
+            if control.action == "savepoint":
+                connection.savepoint(control.name)
+            elif control.action == "rollback_to":
+                connection.rollback_to(control.name)
+                self.failure = None
+            elif self._engine.capabilities.releases_savepoints:
+                connection.release(control.name)
+        except Error as error:
+            self._failed(connection, error)
+            raise
+
+    def _roll_back_quietly(self, connection: Connection) -> None:
+        """Roll back; where that fails the connection is closed, which rolls back too."""
+        if connection.broken or connection.status() is Status.IDLE:
+            return
+        try:
+            connection.rollback()
+        except Error as error:
+            logger.warning("rollback failed, the connection is closed: %s", type(error).__name__)
+            connection.close()
+
+    def _end(self, connection: Connection, how: str) -> None:
+        self._closed = how
+        self._connection = None
+        if self._writer is not None:
+            self._writer.release()
+        self._engine.pool.release(connection)
+
+    def __del__(self) -> None:
+        if getattr(self, "_connection", None) is None or self._pid != os.getpid():
+            return
+        connection = self._leased()
+        self._closed = "it was left open"
+        self._connection = None
+        self._engine.pool.discard(connection)
+        if self._writer is not None:
+            self._writer.release()
+        warnings.warn("a transaction was left open; it has been rolled back", TransactionWarning, stacklevel=2)
+
+
+class TransactionBlock:
+    """What `transaction()` gives: `with` and `async with`; inside an open transaction it is a savepoint."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        isolation: str | None = None,
+        read_only: bool = False,
+        allow_ddl: bool = False,
+        outer: Transaction | None = None,
+    ) -> None:
+        if isolation is not None:
+            isolation = isolation.upper().replace("_", " ")
+            if isolation not in ISOLATION_LEVELS:
+                raise ProgrammingError(f"isolation is one of {', '.join(ISOLATION_LEVELS)}, not {isolation!r}")
+        self._engine = engine
+        self._options = (isolation, read_only)
+        self._allow_ddl = allow_ddl
+        self._outer = outer
+        self._transaction: Transaction | None = None
+        self._savepoint: str | None = None
+
+    def __enter__(self) -> Transaction:
+        if self._transaction is not None:
+            raise ProgrammingError("a transaction block can be entered once; call transaction() again")
+        outer = self._outer or open_transactions.get().get(self._engine)
+        if outer is not None:
+            if self._options != (None, False):
+                raise ProgrammingError("isolation and read_only belong to the outermost block; this one is a savepoint")
+            self._savepoint = outer.enter_nested()
+            self._transaction = outer
+            return outer
+        isolation, read_only = self._options
+        transaction = Transaction(self._engine, isolation, read_only, allow_ddl=self._allow_ddl)
+        transaction.start()
+        self._transaction = transaction
+        set_open(self._engine, transaction)
+        return transaction
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        if self._savepoint is not None:
+            transaction.leave_nested(self._savepoint, failed=kind is not None)
+            return
+        if open_transactions.get().get(self._engine) is transaction:
+            set_open(self._engine, None)
+        if transaction._pid != os.getpid():
+            return
+        if kind is None:
+            transaction.commit()
+        elif transaction.is_open:
+            transaction.rollback()
+
+    async def __aenter__(self) -> Transaction:
+        workers = self._engine.workers
+        self._owner_task = _task()
+        transaction = await workers.run(False, open_transactions, self.__enter__)
+        transaction._owner = (transaction._owner[0], self._owner_task)
+        return transaction
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._engine.workers.run(True, open_transactions, self.__exit__, kind, error, trace)
+
+
+def run_in_transaction(engine: Engine, fn: Callable[[Transaction], T], retries: int) -> T:
+    """Call `fn(tx)` in a transaction of its own and commit; again after a conflict, up to `retries` times.
+
+    Inside an open transaction it is a nested block, and nothing is retried: only the outermost can be run again.
+    """
+    if open_transactions.get().get(engine) is not None:
+        with TransactionBlock(engine) as transaction:
+            return fn(transaction)
+    for attempt in range(retries + 1):
+        begun = False
+        try:
+            with TransactionBlock(engine) as transaction:
+                begun = True
+                result = fn(transaction)
+                if transaction.failure is not None:
+                    raise TransactionAborted(
+                        "the function swallowed the error of a statement, so its transaction was not committed"
+                    ) from transaction.failure
+            return result
+        except Error as error:
+            if attempt == retries or not _worth_retrying(engine, error, begun):
+                raise
+            logger.debug("transaction is run again after %s (attempt %d)", type(error).__name__, attempt + 1)
+        time.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))  # noqa: S311 - jitter, not a secret
+    raise AssertionError("unreachable")
+
+
+def _worth_retrying(engine: Engine, error: Error, begun: bool) -> bool:
+    """The conflicts after which running the whole transaction again can succeed (docs/ARCHITECTURE.md has the table)."""
+    if isinstance(error, (SerializationFailure, DeadlockDetected)):
+        return True
+    if isinstance(error, LockTimeout):
+        return engine.backend.dooms(error) or engine.capabilities.single_writer
+    return isinstance(error, ConnectionLost) and not begun
+
+
+def control_by_string(engine: Engine, control: Control) -> Rows:
+    """What `execute("BEGIN")` and the other transaction strings do outside a transaction."""
+    if control.action == "begin":
+        transaction = Transaction(engine, control.isolation, control.read_only, control.mode)
+        transaction.by_string = True
+        transaction.start()
+        set_open(engine, transaction)
+    else:
+        logger.warning("%s outside a transaction has no effect", control.action.upper().replace("_", " "))
+    return Rows()

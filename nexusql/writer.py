@@ -1,0 +1,84 @@
+"""The queue of writers of one SQLite file in this process.
+
+SQLite has one writer at a time and makes the others poll; under contention some poll until their busy time-out. Within a
+process a lock serves them at once, and readers are not held up.
+"""
+
+import os
+import threading
+import weakref
+from types import TracebackType
+
+from nexusql.errors import LockTimeout
+from nexusql.workers import blocks_own_thread, responsible_thread
+
+
+class WriterLock:
+    """The writer's turn on one database file; a context manager that waits at most `timeout` seconds."""
+
+    def __init__(self, timeout: float, shared: "_Shared") -> None:
+        self._timeout = timeout
+        self._shared = shared
+
+    def acquire(self) -> None:
+        """Take the turn. Raises LockTimeout in time, or at once where this very thread holds it and would wait for ever."""
+        shared = self._shared
+        if not shared.lock.acquire(blocking=False):
+            if blocks_own_thread() and shared.owner == threading.get_ident():
+                raise LockTimeout(
+                    "this thread already holds an open write transaction on the same SQLite file; waiting for it here "
+                    "would never end: write through that transaction, or end it first"
+                )
+            if not shared.lock.acquire(timeout=self._timeout):
+                raise LockTimeout(
+                    f"another transaction of this process kept the SQLite file's only writer place for {self._timeout:g} s"
+                )
+        shared.owner = responsible_thread()
+
+    def release(self) -> None:
+        """Give the turn to the next writer."""
+        self._shared.owner = 0
+        self._shared.lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class _Shared:
+    __slots__ = ("__weakref__", "lock", "owner")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.owner = 0
+
+
+_registry: "weakref.WeakValueDictionary[str, _Shared]" = weakref.WeakValueDictionary()
+_guard = threading.Lock()
+
+
+def writer_lock(path: str, timeout: float) -> WriterLock:
+    """The lock of the file at `path`, one for all managers of this process."""
+    key = os.path.realpath(path)
+    with _guard:
+        shared = _registry.get(key)
+        if shared is None:
+            shared = _registry[key] = _Shared()
+    return WriterLock(timeout, shared)
+
+
+def _renew_after_fork() -> None:
+    """A lock that another thread held at the fork would never be released in the child."""
+    global _guard
+    _guard = threading.Lock()
+    for shared in list(_registry.values()):
+        shared.lock = threading.Lock()
+        shared.owner = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
