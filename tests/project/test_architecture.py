@@ -16,7 +16,7 @@ import nexusql
 PACKAGE = Path(nexusql.__file__).parent
 MOST_LINES = 400
 
-# A module imports what stands above it in this list, and its own package. What stands beside it, only inside a function.
+# A module imports its own package and what stands above it in this list; what stands beside it, only inside a function.
 LEVELS = (
     ("errors", "_speedups"),
     ("config", "results", "sql", "workers"),
@@ -85,8 +85,9 @@ def lines_of_code(path: Path) -> int:
     text = path.read_text("utf-8")
     docstrings: set[int] = set()
     for node in ast.walk(ast.parse(text)):
-        owner = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-        if owner and ast.get_docstring(node, clean=False) is not None:
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
             first = node.body[0]
             docstrings.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
     silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
