@@ -1,0 +1,37 @@
+"""ODBC connection strings: ``DRIVER={ODBC Driver 18 for SQL Server};SERVER=host,1433;UID=user;PWD={a;b}}c}``.
+
+A value in braces may hold anything, a closing brace doubled; a bare one ends at the next semicolon (ODBC Programmer's
+Reference, SQLDriverConnect).
+"""
+
+import re
+
+from nexusql.errors import ConfigError
+
+_START = re.compile(r"\s*driver\s*=", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"\s*(?P<name>[^;={}]+?)\s*=\s*(?:\{(?P<braced>(?:[^}]|\}\})*)\}\s*|(?P<bare>[^;{][^;]*|))(?:;|$)"
+)
+
+
+def is_odbc(text: str) -> bool:
+    """True where a text is an ODBC connection string rather than a URL: it starts with DRIVER=."""
+    return _START.match(text) is not None
+
+
+def read_attributes(text: str) -> dict[str, str]:
+    """The attributes of a connection string by name, as they are spelt. Raises ConfigError without any of them."""
+    attributes: dict[str, str] = {}
+    seen: set[str] = set()
+    position = 0
+    while text[position:].strip(" \t\r\n;"):
+        found = _ATTRIBUTE.match(text, position)
+        if found is None:
+            raise ConfigError("the ODBC connection string is not name=value pairs with ';' between them")
+        name, braced = found["name"], found["braced"]
+        if name.lower() in seen:
+            raise ConfigError("an attribute of the ODBC connection string is given twice")
+        seen.add(name.lower())
+        attributes[name] = found["bare"].strip() if braced is None else braced.replace("}}", "}")
+        position = found.end()
+    return attributes
