@@ -1,0 +1,132 @@
+"""One API over SQLite, PostgreSQL, MySQL/MariaDB and SQL Server, for people who write SQL.
+
+    >>> from nexusql import DatabaseManager
+    >>> with DatabaseManager("sqlite://:memory:") as db:
+    ...     db.execute("SELECT :a + 1 AS b", {"a": 1})
+    [{'b': 2}]
+
+Errors are in nexusql.errors, all of them here too.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from nexusql._speedups import IMPLEMENTATION
+from nexusql.config import ConnectionConfig, DatabaseType
+from nexusql.errors import (
+    ChecksumMismatch,
+    CheckViolation,
+    CommitUncertain,
+    ConfigError,
+    ConnectionLost,
+    DatabaseError,
+    DataError,
+    DeadlockDetected,
+    DuplicateColumnWarning,
+    Error,
+    ForeignKeyViolation,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    LockTimeout,
+    MigrationError,
+    MigrationFailed,
+    MigrationLocked,
+    NexusqlWarning,
+    NotConnectedError,
+    NotNullViolation,
+    NotSupportedError,
+    OperationalError,
+    ParameterError,
+    ParameterWarning,
+    PoolTimeout,
+    ProgrammingError,
+    QueryTimeout,
+    SerializationFailure,
+    SQLSyntaxError,
+    TransactionAborted,
+    TransactionClosed,
+    TransactionWarning,
+    TranslationError,
+    TranslationWarning,
+    UndefinedColumn,
+    UndefinedTable,
+    UniqueViolation,
+)
+from nexusql.interfaces import DatabaseInterface
+from nexusql.results import BulkResult, QueryResult, Row, Rows, create_error_result, create_query_result
+
+if TYPE_CHECKING:
+    from nexusql.manager import DatabaseManager
+    from nexusql.migrations import MigrationRunner
+
+__version__ = "1.0.0.dev0"
+
+# The manager brings asyncio along, half of what importing nexusql would cost: it is loaded when it is asked for.
+_LAZY = {"DatabaseManager": "nexusql.manager", "MigrationRunner": "nexusql.migrations"}
+
+__all__ = [  # noqa: RUF022 - in plain sorted() order
+    "BulkResult",
+    "CheckViolation",
+    "ChecksumMismatch",
+    "CommitUncertain",
+    "ConfigError",
+    "ConnectionConfig",
+    "ConnectionLost",
+    "DataError",
+    "DatabaseError",
+    "DatabaseInterface",
+    "DatabaseManager",
+    "DatabaseType",
+    "DeadlockDetected",
+    "DuplicateColumnWarning",
+    "Error",
+    "ForeignKeyViolation",
+    "IMPLEMENTATION",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "LockTimeout",
+    "MigrationError",
+    "MigrationFailed",
+    "MigrationLocked",
+    "MigrationRunner",
+    "NexusqlWarning",
+    "NotConnectedError",
+    "NotNullViolation",
+    "NotSupportedError",
+    "OperationalError",
+    "ParameterError",
+    "ParameterWarning",
+    "PoolTimeout",
+    "ProgrammingError",
+    "QueryResult",
+    "QueryTimeout",
+    "Row",
+    "Rows",
+    "SQLSyntaxError",
+    "SerializationFailure",
+    "TransactionAborted",
+    "TransactionClosed",
+    "TransactionWarning",
+    "TranslationError",
+    "TranslationWarning",
+    "UndefinedColumn",
+    "UndefinedTable",
+    "UniqueViolation",
+    "__version__",
+    "create_error_result",
+    "create_query_result",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,5 @@
 """Which database, and how to reach it: DatabaseType and ConnectionConfig."""
 
-import logging
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar, overload
@@ -18,8 +17,6 @@ from nexusql.url import (
     is_secret,
     parse_url,
 )
-
-logger = logging.getLogger("nexusql")
 
 T = TypeVar("T")
 
@@ -169,7 +166,10 @@ class ConnectionConfig:
         self.database_url = state["database_url"]
         vars(self).update((name, value) for name, value in state.items() if name not in ("database_url", "removed"))
         if state["removed"]:
-            logger.warning("%r lost its password when it was pickled; dataclasses.replace() can add it", self)
+            import logging  # here, because it would be a fifth of what importing nexusql costs
+
+            message = "%r lost its password when it was pickled; dataclasses.replace() can add it"
+            logging.getLogger("nexusql").warning(message, self)
 
     def _parts(self) -> Parts:
         """What is in force, as a URL's parts."""

@@ -59,7 +59,8 @@ class Syntax:
     placeholder: str
     lexical: Callable[[SessionModes], Lexical]
     quote: str = '"'
-    max_identifier: int = 63  # bytes for PostgreSQL, characters elsewhere
+    max_identifier: int = 63  # in characters, unless:
+    max_identifier_in_bytes: bool = False
     max_parameters: int | None = None
     types: Mapping[str, str] = field(default_factory=dict)
     casts: Mapping[str, str] = field(default_factory=dict)

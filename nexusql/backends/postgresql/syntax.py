@@ -26,6 +26,7 @@ SYNTAX = Syntax(
     placeholder="%s",
     lexical=lexical,
     max_identifier=63,
+    max_identifier_in_bytes=True,
     max_parameters=32_767,
     rules=(*_DDL_RULES, *_DML_RULES),
 )
