@@ -19,6 +19,8 @@ MOST_LINES = 400
 # A module imports its own package and what stands above it in this list; what stands beside it, only inside a function.
 LEVELS = (
     ("errors", "_speedups"),
+    ("odbc",),
+    ("url",),
     ("config", "results", "sql", "workers"),
     ("interfaces", "writer"),
     ("backends",),
