@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from nexusql.errors import TranslationError
 from nexusql.sql.lexical import Lexical, SessionModes
-from nexusql.sql.tokens import Tokens
+from nexusql.sql.tokens import Tokens, locate
 
 
 class Note(NamedTuple):
@@ -36,12 +37,27 @@ class Rewrite:
     notes: list[tuple[str, int]] = field(default_factory=list)  # message, offset in the source
     tolerate: set[int | str] = field(default_factory=set)
     checks: list[Check] = field(default_factory=list)
+    words: frozenset[str] = field(init=False)  # in upper case, with casts and operator characters: what rules look for
+
+    def __post_init__(self) -> None:
+        self.words = frozenset([token.text.upper() for token in self.tokens if token.kind in "wto"])
 
     def note(self, message: str, position: int) -> None:
         """Leave a receipt for what stands at a position of `tokens`."""
+        self.notes.append((message, self.offset(position)))
+
+    def refuse(self, message: str, position: int) -> TranslationError:
+        """The error for what stands at a position of `tokens` and cannot be said in this dialect."""
+        line, column = locate(self.source, self.offset(position))
+        error = TranslationError(f"{message} (line {line}, column {column})")
+        error.sql = self.source
+        return error
+
+    def offset(self, position: int) -> int:
+        """Where in the source a position of `tokens` comes from; for what was inserted, the nearest token before it."""
         while position > 0 and (position >= len(self.tokens) or self.tokens[position].start < 0):
             position -= 1
-        self.notes.append((message, max(self.tokens[position].start, 0) if self.tokens else 0))
+        return max(self.tokens[position].start, 0) if self.tokens else 0
 
 
 Rule = Callable[[Rewrite], None]
