@@ -8,24 +8,22 @@ import re
 
 from nexusql.errors import ConfigError
 
-_START = re.compile(r"\s*driver\s*=", re.IGNORECASE)
-_ATTRIBUTE = re.compile(
-    r"\s*(?P<name>[^;={}]+?)\s*=\s*(?:\{(?P<braced>(?:[^}]|\}\})*)\}\s*|(?P<bare>[^;{][^;]*|))(?:;|$)"
-)
+_ATTRIBUTE = r"\s*(?P<name>[^;={}]+?)\s*=\s*(?:\{(?P<braced>(?:[^}]|\}\})*)\}\s*|(?P<bare>[^;{][^;]*|))(?:;|$)"
 
 
 def is_odbc(text: str) -> bool:
     """True where a text is an ODBC connection string rather than a URL: it starts with DRIVER=."""
-    return _START.match(text) is not None
+    return re.match(r"\s*driver\s*=", text, re.IGNORECASE) is not None
 
 
 def read_attributes(text: str) -> dict[str, str]:
     """The attributes of a connection string by name, as they are spelt. Raises ConfigError without any of them."""
     attributes: dict[str, str] = {}
     seen: set[str] = set()
+    pattern = re.compile(_ATTRIBUTE)
     position = 0
     while text[position:].strip(" \t\r\n;"):
-        found = _ATTRIBUTE.match(text, position)
+        found = pattern.match(text, position)
         if found is None:
             raise ConfigError("the ODBC connection string is not name=value pairs with ';' between them")
         name, braced = found["name"], found["braced"]

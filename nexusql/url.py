@@ -35,15 +35,18 @@ MEMORY = ":memory:"
 UNSUPPORTED = f"Unsupported database URL: it must start with one of {', '.join(DIALECTS)}, and ://"
 
 _FILES = frozenset({"sqlite", "duckdb"})
-_SECRET_OPTION = re.compile(r"pass(word|wd|phrase)|pwd|secret|token|credential|client_key", re.IGNORECASE)
+_SECRET_WORDS = ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "client_key")
 _PASSWORD_OPTIONS = frozenset({"password", "passwd", "pwd"})
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_OPTION_NAME = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_ .+-]|%20)*")
-_HOST = re.compile(
-    r"(?P<name>\[[0-9A-Fa-f:.]+(?:%[\w.%-]+)?\]|(?:[^\s\x00-\x20\x7f:/?#@\[\]%,]|%[0-9A-Fa-f]{2})*)(?::(?P<port>[0-9]*))?"
-)
+# SQLite reads these from its own URI (sqlite.org/uri.html), so they stay in it.
+_URI_PARAMETERS = frozenset({"cache", "immutable", "mode", "modeof", "nolock", "psow", "vfs"})
+
+# Patterns are compiled when they are first used: importing this module is part of importing nexusql.
+_ESCAPES = "(?:%[0-9A-Fa-f]{2})+"
+_OPTION_NAME = "[A-Za-z_](?:[A-Za-z0-9_ .+-]|%20)*"
+_ADDRESS = r"\[(?P<address>[0-9A-Fa-f:.]+(?:%[\w.%-]+)?)\]"
+_NAME = r"(?P<name>(?:[^\s\x00-\x1f\x7f:/?#@\[\]%,]|%[0-9A-Fa-f]{2})*)"
+_HOST = f"(?:{_ADDRESS}|{_NAME})(?::(?P<port>[0-9]*))?"
 
 
 class Host(NamedTuple):
@@ -77,7 +80,7 @@ class Parts:
 
 def is_secret(name: str) -> bool:
     """True where an option of this name holds a secret."""
-    return _SECRET_OPTION.search(name) is not None
+    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def dialect_of(url: object) -> str | None:
@@ -113,7 +116,11 @@ def check_text(text: object) -> str | None:
         return "is not a str"
     if "\x00" in text:
         return "holds a NUL character"
-    return "is not valid Unicode" if _SURROGATE.search(text) else None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "is not valid Unicode"
+    return None
 
 
 def build_url(parts: Parts, *, masked: bool = False) -> str:
@@ -143,7 +150,7 @@ def quote(text: str) -> str:
 
 def unquote(text: str) -> str:
     """Decode percent-escapes, once; what is no escape or gives no UTF-8 stays."""
-    return _ESCAPES.sub(_decoded, text)
+    return re.sub(_ESCAPES, _decoded, text)
 
 
 def _decoded(escapes: "re.Match[str]") -> str:
@@ -180,15 +187,12 @@ def _parse_file(dialect: str, rest: str) -> Parts:
         raise ConfigError("what follows the '?' of the database URL is not name=value pairs")
     if text.startswith("file:"):
         # SQLite's own URI decodes itself and takes its parameters from its own query.
-        kept = "&".join(pair for pair in query.split("&") if unquote(pair.partition("=")[0]) in URI_PARAMETERS)
+        kept = "&".join(pair for pair in query.split("&") if unquote(pair.partition("=")[0]) in _URI_PARAMETERS)
         path = f"{text}?{kept}" if kept else text
-        options = Options((name, value) for name, value in options.items() if name not in URI_PARAMETERS)
+        options = Options((name, value) for name, value in options.items() if name not in _URI_PARAMETERS)
     else:
         path = unquote(text) or MEMORY
     return Parts(dialect, path=path, options=options)
-
-
-URI_PARAMETERS = frozenset({"mode", "cache", "immutable", "nolock", "psow", "vfs", "modeof"})
 
 
 def _file_url(dialect: str, path: str, query: str) -> str:
@@ -248,7 +252,7 @@ def _read_query(query: str, plus: bool) -> Options | None:
     options = Options()
     for pair in query.split("&") if query else ():
         name, separator, value = pair.partition("=")
-        if not separator or not _OPTION_NAME.fullmatch(name):
+        if not separator or not re.fullmatch(_OPTION_NAME, name):
             return None
         if plus:
             name, value = name.replace("+", " "), value.replace("+", " ")
@@ -263,10 +267,10 @@ def _read_hosts(text: str) -> tuple[Host, ...] | None:
     """The hosts of a list, None where it is none; ports may still be out of range."""
     hosts = []
     for item in text.split(",") if text else ():
-        found = _HOST.fullmatch(item)
+        found = re.fullmatch(_HOST, item)
         if found is None:
             return None
-        name = unquote(found["name"].strip("[]"))
+        name = unquote(found["address"] or found["name"])
         hosts.append(Host(name or None, _port(found["port"])))
     return tuple(hosts)
 
