@@ -1,0 +1,89 @@
+"""The README and docs/ are true: their Python runs, prints what they say, and their links lead somewhere."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+import nexusql
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINT = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def page_name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks of code."""
+    return BLOCK.sub("", page.read_text("utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    kept = (re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()) for title in HEADING.findall(prose(page)))
+    return {title.replace(" ", "-") for title in kept}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_the_python_of_a_page_runs_and_prints_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text("utf-8")
+    names: dict[str, object] = {"__name__": "__main__"}
+    for block in BLOCK.finditer(text):
+        if block[1] != "python":
+            continue
+        # Blank lines before the code give it the line numbers of the page in a traceback.
+        lines = text[: block.start(2)].count("\n")
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            exec(compile("\n" * lines + block[2], str(page), "exec"), names)
+        assert shown.getvalue().splitlines() == PRINT.findall(block[2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_between_pages_hold(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(prose(page)):
+        if link.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_a_make_target_that_a_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"\bmake\s+([a-z][a-z-]*)\b", " ".join(re.findall(r"`[^`]+`", page.read_text("utf-8")))))
+    assert named - targets == set()
+
+
+def test_the_api_reference_names_every_public_name() -> None:
+    reference = (ROOT / "docs" / "API_REFERENCE.md").read_text("utf-8")
+    missing = {name for name in nexusql.__all__ if not re.search(rf"`[^`]*\b{re.escape(name)}\b", reference)}
+    assert missing == set()
+
+
+def test_the_api_reference_names_every_public_call_of_the_manager() -> None:
+    reference = (ROOT / "docs" / "API_REFERENCE.md").read_text("utf-8")
+    calls = {name for name in dir(nexusql.DatabaseManager) if not name.startswith("_")}
+    assert {name for name in calls if not re.search(rf"`[^`]*\b{name}\b", reference)} == set()
+
+
+def test_the_architecture_names_every_part_of_the_package() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+    package = Path(nexusql.__file__).parent
+    parts = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
+    assert {part for part in parts if part not in page} == set()
