@@ -74,7 +74,7 @@ class Engine:
         shared = self.capabilities.shared_connection
         self.writer: WriterLock | None = None
         if self.capabilities.single_writer:
-            self.writer = writer_lock(config.database_name or "", options.pool_timeout)
+            self.writer = writer_lock(config.path or "", options.pool_timeout)
         self.pool: Pool[Connection] = Pool(
             self._open,
             min_size=1 if shared else options.pool_min,

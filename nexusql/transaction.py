@@ -305,7 +305,7 @@ class Transaction(Calls):
         connection = self._leased()
         self._closed = "it was left open"
         self._connection = None
-        self._engine.pool.discard(connection)
+        self._engine.pool.abandon(connection)
         if self._writer is not None:
             self._writer.release()
         warnings.warn("a transaction was left open; it has been rolled back", TransactionWarning, stacklevel=2)
