@@ -6,8 +6,8 @@ The parser is nexusql's own: the standard library's leaves a password encoded, s
 knows no lists of hosts. Passwords come as people paste them, with raw ``# / ? : @ [ %``, so these rules decide:
 
 - The query starts at the first ``?`` after which all is ``name=value`` pairs and before which the host is well-formed.
-- The user ends at the last ``@`` in front of the query, the user's name at its first ``:``. A raw ``@`` in the name of
-  a database has therefore to be written ``%40``.
+- The user ends at the last ``@`` in front of the query, the user's name at its first ``:``. An ``@`` in the name of a
+  database has therefore to be written ``%40``, and so has one in the query, where it could end a password as well.
 - Every ``%XX`` is decoded once, as UTF-8. What is no escape, or gives no UTF-8, stays as it is.
 - ``+`` is a blank in the query of a SQL Server URL, where ODBC URLs have it so, and itself everywhere else.
 
@@ -45,7 +45,7 @@ _URI_PARAMETERS = frozenset({"cache", "immutable", "mode", "modeof", "nolock", "
 _ESCAPES = "(?:%[0-9A-Fa-f]{2})+"
 _OPTION_NAME = "[A-Za-z_](?:[A-Za-z0-9_ .+-]|%20)*"
 _ADDRESS = r"\[(?P<address>[0-9A-Fa-f:.]+(?:%[\w.%-]+)?)\]"
-_NAME = r"(?P<name>(?:[^\s\x00-\x1f\x7f:/?#@\[\]%,]|%[0-9A-Fa-f]{2})*)"
+_NAME = r"""(?P<name>(?:[^\s\x00-\x1f\x7f:/?#@\[\]%,;&='"<>{}|^`]|%[0-9A-Fa-f]{2})*)"""
 _HOST = f"(?:{_ADDRESS}|{_NAME})(?::(?P<port>[0-9]*))?"
 
 
@@ -238,13 +238,18 @@ def _split_query(rest: str, plus: bool) -> tuple[str, Options]:
     """What is before the query, and the query's options."""
     start = rest.find("?")
     while start >= 0:
-        body = rest[:start]
-        location = body.rpartition("@")[2]
-        options = _read_query(rest[start + 1 :], plus)
-        if options is not None and _read_hosts(location.partition("/")[0]) is not None:
+        body, query = rest[:start], rest[start + 1 :]
+        options = _read_query(query, plus)
+        if options is not None and _hosts_after_user(body) is not None:
+            if "@" in query and _hosts_after_user(rest) is not None:
+                raise ConfigError("an '@' after the '?' of the database URL is ambiguous; percent-encode one of them")
             return body, options
         start = rest.find("?", start + 1)
     return rest, Options()
+
+
+def _hosts_after_user(text: str) -> tuple[Host, ...] | None:
+    return _read_hosts(re.split("[/?]", text.rpartition("@")[2], maxsplit=1)[0])
 
 
 def _read_query(query: str, plus: bool) -> Options | None:
