@@ -66,7 +66,13 @@ def test_links_between_pages_hold(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_a_make_target_that_a_page_names_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = set(re.findall(r"\bmake\s+([a-z][a-z-]*)\b", " ".join(re.findall(r"`[^`]+`", page.read_text("utf-8")))))
+    text = page.read_text("utf-8")
+    commands = re.findall(r"`(make\s[^`]+)`", text)
+    for block in BLOCK.finditer(text):
+        commands += block[2].splitlines() if block[1] == "sh" else []
+    setting = r"\s+[A-Z_]+=(?:'[^']*'|\S+)"
+    found = [re.match(rf"make(?:{setting})*\s+([a-z][a-z-]*)", command) for command in commands]
+    named = {match[1] for match in found if match}
     assert named - targets == set()
 
 
