@@ -1,6 +1,6 @@
 """Rows to dicts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def column_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def extend_dicts(out: list[dict[str, Any]], rows: Iterable[Any], names: tuple[str, ...]) -> bool:
+def extend_dicts(out: MutableSequence[dict[str, Any]], rows: Iterable[Any], names: tuple[str, ...]) -> bool:
     """Append one dict a row to `out`, keyed by `names`; of two columns with one name the last wins.
 
     True is returned where two names are equal, so that each dict has fewer keys than the row has columns. A row is anything that is indexed by number: a tuple, a list, a driver's row. Raises ValueError where its length is
@@ -27,6 +27,7 @@ def extend_dicts(out: list[dict[str, Any]], rows: Iterable[Any], names: tuple[st
     n: cython.Py_ssize_t = len(names)
     i: cython.Py_ssize_t
     record: dict[str, Any]
+    records: list[dict[str, Any]] = []
     # A dict holds five keys before it grows; above, copying a template allocates once.
     template: dict[str, Any] = dict.fromkeys(names)
     for row in rows:
@@ -35,5 +36,6 @@ def extend_dicts(out: list[dict[str, Any]], rows: Iterable[Any], names: tuple[st
         record = template.copy() if n > 5 else {}
         for i in range(n):
             record[names[i]] = row[i]
-        out.append(record)
+        records.append(record)
+    out.extend(records)
     return len(template) < n
