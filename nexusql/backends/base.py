@@ -1,17 +1,17 @@
 """What a database must offer to be a backend. One folder a database; nothing outside backends/ imports a driver."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from nexusql.backends.values import Adapter
 from nexusql.config import ConnectionConfig, DatabaseType
 from nexusql.errors import Error
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Statement
 from nexusql.sql.syntax import Syntax
 
-Adapter = Callable[[Any], Any]
 Raw = Any  # a driver's connection
 
 
@@ -49,7 +49,7 @@ class Backend(Protocol):
     Errors that leave these calls are the driver's own, except where said; `map_error` turns them into nexusql's.
     """
 
-    type: DatabaseType
+    database_type: DatabaseType
     syntax: Syntax
     capabilities: Capabilities
     # Exact type -> None (the driver takes it as it is) or what converts it. `adapt_other` is asked for all else.
@@ -126,12 +126,21 @@ class Backend(Protocol):
         ...
 
     def dooms(self, error: Error) -> bool:
-        """True where the server has rolled back the transaction in which this error came, or will commit only a part."""
+        """True where the server has rolled back the transaction in which this error came, or would commit a part."""
         ...
 
     def adapt_other(self, value: Any) -> Any:
         """Convert a value whose exact type is not in `adapters`: subclasses, Enum, numpy scalars. Raises ParameterError
         for a type that cannot be bound."""
+        ...
+
+    def adapt_list(self, items: Sequence[Any]) -> Any:
+        """A list beyond the driver's number of parameters as one value, in the form that the translation of
+        `IN (:names)` reads there: an array literal on PostgreSQL, JSON text elsewhere. Raises ParameterError."""
+        ...
+
+    def session_setting(self, statement: Statement) -> str | None:
+        """Driver text to be run on every other connection, where the statement is a setting that holds for them all."""
         ...
 
     def fit(self, statement: Statement, args: list[Any], types_of: Callable[[str], Mapping[str, str]]) -> None:

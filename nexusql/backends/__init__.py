@@ -1,0 +1,45 @@
+"""The databases nexusql speaks to: which folder serves which, loaded when it is first asked for."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nexusql.backends.values import Array, Json
+from nexusql.config import ConnectionConfig, DatabaseType
+from nexusql.errors import InterfaceError, NotSupportedError
+
+if TYPE_CHECKING:
+    from nexusql.backends.base import Backend
+
+# The driver each folder imports; its extra is named like the folder.
+_DRIVERS = {
+    DatabaseType.SQLITE: "sqlite3",
+    DatabaseType.POSTGRESQL: "psycopg2",
+    DatabaseType.MYSQL: "pymysql",
+}
+
+__all__ = ["Array", "Json", "backend_for"]
+
+
+def backend_for(
+    config: ConnectionConfig,
+    *,
+    adapters: Mapping[type, Callable[[Any], Any]] | None = None,
+    json_dumps: Callable[[Any], str | bytes] | None = None,
+) -> "Backend":
+    """The backend of the database that a configuration names, with its driver loaded.
+
+    `adapters` widens the types that can be bound, `json_dumps` replaces the JSON encoder. Raises NotSupportedError for
+    a database that has none, InterfaceError where its driver is not installed.
+    """
+    kind = config.database_type.value
+    driver = _DRIVERS.get(config.database_type)
+    if driver is None:
+        raise NotSupportedError(f"nexusql has no backend for {kind} yet")
+    try:
+        import_module(driver)
+    except ImportError as error:
+        problem = f"{driver}, the driver for {kind}, cannot be imported ({error})"
+        raise InterfaceError(f"{problem}; install it with: pip install nexusql[{kind}]") from None
+    backend: Backend = import_module(f"nexusql.backends.{kind}.driver").make(adapters, json_dumps)
+    return backend

@@ -1,0 +1,77 @@
+"""What the backends have in common: how values are handed out, and savepoints by their standard words."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nexusql.backends.base import Capabilities, Raw
+from nexusql.backends.errors import driver_error
+from nexusql.backends.values import Values, dumps
+from nexusql.config import ConnectionConfig
+from nexusql.errors import DataError, Error, InterfaceError, OperationalError, ParameterError
+from nexusql.sql.statement import Statement
+
+
+class CommonBackend(ABC):
+    """The part of nexusql.backends.base.Backend that a database has in its standard form."""
+
+    capabilities = Capabilities()
+    fits = False
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self.adapters = values.adapters
+
+    @abstractmethod
+    def execute(self, raw: Raw, text: str, args: list[Any] | None) -> Any:
+        """Run driver text."""
+
+    def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
+        """The same for every database of this kind."""
+        return self.capabilities
+
+    def adapt_other(self, value: Any) -> Any:
+        """See Values.adapt_other."""
+        return self._values.adapt_other(value)
+
+    def adapt_list(self, items: Sequence[Any]) -> Any:
+        """A list as JSON text, its items as the driver takes them."""
+        return self._values.json_text([self._values.adapt(item) for item in items], dumps)
+
+    def session_setting(self, statement: Statement) -> str | None:
+        """None: a setting belongs to its session."""
+        return None
+
+    def fit(self, statement: Statement, args: list[Any], types_of: Callable[[str], Mapping[str, str]]) -> None:
+        """Nothing: the driver's values fit."""
+        return
+
+    def savepoint(self, raw: Raw, name: str) -> None:
+        """Set a savepoint."""
+        self.execute(raw, f"SAVEPOINT {name}", None)
+
+    def rollback_to(self, raw: Raw, name: str) -> None:
+        """Roll back to a savepoint, which stays."""
+        self.execute(raw, f"ROLLBACK TO SAVEPOINT {name}", None)
+
+    def release(self, raw: Raw, name: str) -> None:
+        """Forget a savepoint."""
+        self.execute(raw, f"RELEASE SAVEPOINT {name}", None)
+
+
+def error_of_python(error: Exception, sql: str | None) -> Error:
+    """The nexusql error for what is no driver's class: mostly a value that could not be encoded, or a result that could
+    not be decoded. The text of such an error may hold the value, so it is not handed on where it does."""
+    mapped: Error
+    if isinstance(error, UnicodeEncodeError):
+        mapped = ParameterError("a str holds half a surrogate pair, which UTF-8 cannot encode")
+    elif isinstance(error, UnicodeDecodeError):
+        mapped = DataError("a text in the result is not valid UTF-8")
+    elif isinstance(error, OverflowError) or (isinstance(error, ValueError) and "NUL" in str(error)):
+        mapped = ParameterError(str(error))
+    elif isinstance(error, ValueError):
+        mapped = (ParameterError if "integer string conversion" in str(error) else DataError)(str(error))
+    else:
+        return driver_error(OperationalError if isinstance(error, OSError) else InterfaceError, error, sql=sql)
+    mapped.sql = sql
+    return mapped
