@@ -112,10 +112,10 @@ class ConnectionConfig:
         # A traceback that shows local variables must not show these.
         del database_url, password
         self.database_type = database_type
-        self.host = host
+        self.host = host or None
         self.port = port
-        self.username = username
-        self.database_name = database_name
+        self.username = username or None
+        self.database_name = database_name or None
         self._resolve()
 
     @classmethod

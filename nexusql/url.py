@@ -43,7 +43,7 @@ _URI_PARAMETERS = frozenset({"cache", "immutable", "mode", "modeof", "nolock", "
 
 # Patterns are compiled when they are first used: importing this module is part of importing nexusql.
 _ESCAPES = "(?:%[0-9A-Fa-f]{2})+"
-_OPTION_NAME = "[A-Za-z_](?:[A-Za-z0-9_ .+-]|%20)*"
+_OPTION_NAME = "[A-Za-z_](?:[A-Za-z0-9_. -]|%20)*"
 _ADDRESS = r"\[(?P<address>[0-9A-Fa-f:.]+(?:%[\w.%-]+)?)\]"
 _NAME = r"""(?P<name>(?:[^\s\x00-\x1f\x7f:/?#@\[\]%,;&='"<>{}|^`]|%[0-9A-Fa-f]{2})*)"""
 _HOST = f"(?:{_ADDRESS}|{_NAME})(?::(?P<port>[0-9]*))?"
@@ -192,6 +192,8 @@ def _parse_file(dialect: str, rest: str) -> Parts:
         options = Options((name, value) for name, value in options.items() if name not in _URI_PARAMETERS)
     else:
         path = unquote(text) or MEMORY
+        if path.startswith("file:"):
+            path = f"./{path}"  # a file of that name after all, for its colon was written %3A
     return Parts(dialect, path=path, options=options)
 
 
@@ -256,11 +258,9 @@ def _read_query(query: str, plus: bool) -> Options | None:
     """The options of a query, None where it is not name=value pairs."""
     options = Options()
     for pair in query.split("&") if query else ():
-        name, separator, value = pair.partition("=")
+        name, separator, value = (pair.replace("+", " ") if plus else pair).partition("=")
         if not separator or not re.fullmatch(_OPTION_NAME, name):
             return None
-        if plus:
-            name, value = name.replace("+", " "), value.replace("+", " ")
         name = unquote(name)
         if name in options:
             raise ConfigError("an option of the database URL is given twice")
@@ -271,13 +271,18 @@ def _read_query(query: str, plus: bool) -> Options | None:
 def _read_hosts(text: str) -> tuple[Host, ...] | None:
     """The hosts of a list, None where it is none; ports may still be out of range."""
     hosts = []
-    for item in text.split(",") if text else ():
+    for item in text.split(","):
         found = re.fullmatch(_HOST, item)
         if found is None:
             return None
         name = unquote(found["address"] or found["name"])
         hosts.append(Host(name or None, _port(found["port"])))
-    return tuple(hosts)
+    return _named(hosts)
+
+
+def _named(hosts: list[Host]) -> tuple[Host, ...]:
+    """The hosts; none where the only one says nothing."""
+    return () if hosts == [Host()] else tuple(hosts)
 
 
 def _port(text: str | None) -> int | None:
@@ -286,22 +291,30 @@ def _port(text: str | None) -> int | None:
 
 def _host_text(host: Host) -> str:
     name = host.name or ""
-    text = "[" + name.replace("%", "%25") + "]" if ":" in name else quote(name)
-    return text if host.port is None else f"{text}:{host.port}"
+    is_address = ":" in name and re.fullmatch(_ADDRESS, f"[{name}]")
+    text = "[" + name.replace("%", "%25") + "]" if is_address else quote(name)
+    return text if host.port is None else f"{text}:{_port_text(host)}"
+
+
+def _port_text(host: Host) -> str:
+    return "" if host.port is None else str(host.port)
 
 
 def _take_options(parts: Parts) -> None:
     """Move the options that say what the front of a URL says, as libpq has it: the query wins."""
     options = parts.options
-    for name in [name for name in options if name.lower() in _PASSWORD_OPTIONS]:
+    given = [name for name in options if name.lower() in _PASSWORD_OPTIONS]
+    if len(given) > 1:
+        raise ConfigError("the options of the database URL hold more than one password")
+    for name in given:
         parts.password = options.pop(name)
     if parts.dialect != "postgresql":
         return
-    parts.username = options.pop("user", parts.username)
-    parts.database = options.pop("dbname", parts.database)
+    parts.username = options.pop("user", parts.username) or None
+    parts.database = options.pop("dbname", parts.database) or None
     if "host" in options or "port" in options:
         names = options.pop("host").split(",") if "host" in options else [host.name or "" for host in parts.hosts]
-        ports = options.pop("port").split(",") if "port" in options else []
+        ports = options.pop("port").split(",") if "port" in options else [_port_text(host) for host in parts.hosts]
         parts.hosts = _pair_hosts(names or [""], ports)
 
 
@@ -312,7 +325,7 @@ def _pair_hosts(names: list[str], ports: list[str]) -> tuple[Host, ...]:
         raise ConfigError("the database URL has not as many ports as hosts")
     if not all(re.fullmatch("[0-9]*", port) for port in ports):
         raise ConfigError("a port of the database URL is not a number")
-    return tuple(Host(name or None, _port(port)) for name, port in zip(names, ports, strict=True))
+    return _named([Host(name or None, _port(port)) for name, port in zip(names, ports, strict=True)])
 
 
 def _check(parts: Parts) -> None:
@@ -329,13 +342,15 @@ def _from_odbc(text: str) -> Parts:
     for name, value in attributes.items():
         keyword = name.lower()
         if keyword in ("uid", "user", "user id"):
-            parts.username = value
+            parts.username = value or None
         elif keyword in ("pwd", "password"):
             parts.password = value
         elif keyword in ("database", "initial catalog"):
-            parts.database = value
+            parts.database = value or None
         elif keyword in ("server", "address", "addr", "data source"):
-            parts.hosts = (_odbc_host(value),)
+            parts.hosts = _named([_odbc_host(value)])
+        elif keyword == "odbc_connect":
+            raise ConfigError("an ODBC connection string cannot hold another one")
         else:
             parts.options[name] = value
     _check(parts)
