@@ -51,9 +51,10 @@ class Raised(Error):
         return holder.diag
 
     def __reduce__(self) -> tuple[Any, ...]:
-        _, ours, theirs = type(self).__bases__
+        _, theirs, ours = type(self).__bases__
+        reduced: Any = super().__reduce__()  # the driver's: an OSError's has more than its args
         attributes = {name: value for name, value in vars(self).items() if _is_plain(value)}
-        return _rebuild, (ours, theirs, self.args, _server_fields(self), attributes)
+        return _rebuild, (ours, theirs, reduced[1], _server_fields(self), attributes)
 
     def __copy__(self) -> Error:
         rebuild, arguments = self.__reduce__()
@@ -110,7 +111,7 @@ def pair(ours: type[Error], theirs: type[Exception]) -> type[Error]:
     if made is None:
         driver = _DRIVERS.get(theirs.__module__.partition(".")[0], _PYTHON)
         namespace = {"__module__": driver.home, "__doc__": ours.__doc__}
-        made = _pairs.setdefault((ours, theirs), type(_name(driver, ours, theirs), (Raised, ours, theirs), namespace))
+        made = _pairs.setdefault((ours, theirs), type(_name(driver, ours, theirs), (Raised, theirs, ours), namespace))
     return made
 
 

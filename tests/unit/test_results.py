@@ -75,7 +75,7 @@ def test_gather_takes_results_as_it_takes_coroutines() -> None:
     rows, row = Rows(TWO), Row(TWO[0])
 
     async def gathering() -> list[Any]:
-        return await asyncio.gather(rows, row, Rows())
+        return list(await asyncio.gather(rows, row, Rows()))
 
     assert asyncio.run(gathering()) == [TWO, TWO[0], []]
 

@@ -1,8 +1,7 @@
 """The classes of pyodbc's errors as nexusql raises them, by name: see nexusql.backends.errors."""
 
 from nexusql.backends.errors import find
-from nexusql.errors import Error
 
 
-def __getattr__(name: str) -> type[Error]:
+def __getattr__(name: str) -> type[Exception]:
     return find(__name__, name)
