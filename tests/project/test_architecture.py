@@ -25,6 +25,8 @@ LEVELS = (
     ("interfaces", "writer"),
     ("backends",),
     ("connection",),
+    ("leases",),
+    ("ledger",),
     ("pool",),
     ("engine",),
     ("calls",),
