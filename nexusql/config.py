@@ -1,5 +1,6 @@
 """Which database, and how to reach it: DatabaseType and ConnectionConfig."""
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar, overload
@@ -239,6 +240,8 @@ def _port(value: object) -> int:
 def _check_options(parts: Parts) -> None:
     """Normalise the options that nexusql itself reads; all others are the backend's to judge."""
     options = parts.options
+    if "connect_timeout" in options and not re.fullmatch("-?[0-9]{1,9}", options["connect_timeout"]):
+        raise ConfigError("the option connect_timeout must be a whole number of seconds")
     if "tls" in options and options["tls"] not in _TLS:
         raise ConfigError(f"the option tls must be one of {', '.join(_TLS)}")
     if parts.dialect == "sqlite" and "foreign_keys" in options:

@@ -24,6 +24,7 @@ from nexusql.transaction import (
     Transaction,
     TransactionBlock,
     control_by_string,
+    open_in,
     open_transactions,
     run_in_transaction,
     set_open,
@@ -70,7 +71,11 @@ class DatabaseManager(Calls, DatabaseInterface):
         adapters: dict[type, Callable[[Any], Any]] | None = None,
         json_dumps: Callable[[Any], str] | None = None,
     ) -> None:
-        self.config = database if isinstance(database, ConnectionConfig) else ConnectionConfig.from_url(database)
+        self._engine: Engine | None = None
+        try:
+            self.config = database if isinstance(database, ConnectionConfig) else ConnectionConfig.from_url(database)
+        finally:
+            del database  # a traceback that shows local variables must not show a password
         if not 0 <= pool_min <= pool_max or pool_max < 1:
             raise ConfigError(f"pool_min is 0 to pool_max, and pool_max at least 1; not {pool_min} and {pool_max}")
         if duplicate_columns not in ("last", "raise", "suffix"):
@@ -90,7 +95,6 @@ class DatabaseManager(Calls, DatabaseInterface):
         )
         self._adapters = dict(adapters or {})
         self._json_dumps = json_dumps
-        self._engine: Engine | None = None
 
     @property
     def database_url(self) -> str:
@@ -103,8 +107,9 @@ class DatabaseManager(Calls, DatabaseInterface):
         return self._engine
 
     def __repr__(self) -> str:
+        config = vars(self).get("config")  # not there yet, where a frame that refuses the URL is shown
         state = "connected" if self._engine is not None else "not connected"
-        return f"<DatabaseManager {self.config.masked_url} {state}>"
+        return f"<DatabaseManager {'..' if config is None else config.masked_url} {state}>"
 
     # Connecting
 
@@ -138,7 +143,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         """Close the pool, at once; again, or before connect, it does nothing. What it returns may be awaited."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            transaction = open_transactions.get().get(engine)
+            transaction = open_in(engine)
             if transaction is not None:
                 set_open(engine, None)
                 if transaction.is_open:
@@ -180,7 +185,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         if engine is None:
             raise NotConnectedError("Database not connected")
         opened = open_transactions.get()
-        if opened:
+        if opened is not None:
             transaction = opened.get(engine)
             if transaction is not None:
                 return self._execute_in(transaction, sql, params)
@@ -253,7 +258,7 @@ class DatabaseManager(Calls, DatabaseInterface):
     def detached(self) -> Iterator[None]:
         """Step out of the open transaction for a while: statements inside commit on their own."""
         engine = self._connected()
-        outer = open_transactions.get().get(engine)
+        outer = open_in(engine)
         set_open(engine, None)
         try:
             yield
@@ -326,5 +331,5 @@ class DatabaseManager(Calls, DatabaseInterface):
         engine = self._engine
         if engine is None:
             return await asyncio.to_thread(call, *args)
-        leased = engine in open_transactions.get()
+        leased = open_in(engine) is not None
         return await engine.workers.run(leased, open_transactions, call, *args)

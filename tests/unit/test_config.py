@@ -177,6 +177,7 @@ def test_and_so_can_their_absence(given: str) -> None:
     [
         ("sqlite://?foreign_keys=perhaps", "the option foreign_keys must be on or off"),
         ("sqlite://?foreign_keys=", "the option foreign_keys must be on or off"),
+        ("mysql://h/d?connect_timeout=soon", "the option connect_timeout must be a whole number of seconds"),
         ("postgresql://h/d?tls=perhaps", "the option tls must be one of verify-full, require, prefer, off"),
     ],
 )
