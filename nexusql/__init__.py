@@ -56,15 +56,22 @@ from nexusql.interfaces import DatabaseInterface
 from nexusql.results import BulkResult, QueryResult, Row, Rows, create_error_result, create_query_result
 
 if TYPE_CHECKING:
+    from nexusql.backends.values import Array, Json
     from nexusql.manager import DatabaseManager
     from nexusql.migrations import MigrationRunner
 
 __version__ = "1.0.0.dev0"
 
 # The manager brings asyncio along, half of what importing nexusql would cost: it is loaded when it is asked for.
-_LAZY = {"DatabaseManager": "nexusql.manager", "MigrationRunner": "nexusql.migrations"}
+_LAZY = {
+    "Array": "nexusql.backends.values",
+    "DatabaseManager": "nexusql.manager",
+    "Json": "nexusql.backends.values",
+    "MigrationRunner": "nexusql.migrations",
+}
 
 __all__ = [  # noqa: RUF022 - in plain sorted() order
+    "Array",
     "BulkResult",
     "CheckViolation",
     "ChecksumMismatch",
@@ -85,6 +92,7 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "Json",
     "LockTimeout",
     "MigrationError",
     "MigrationFailed",

@@ -34,14 +34,15 @@ class Connection:
     something behind in it. Every error that leaves these methods is one of nexusql.errors.
     """
 
-    __slots__ = ("_backend", "_raw", "_settings", "_watched", "broken", "duplicates", "modes", "name_columns", "needs_reset", "server")
+    __slots__ = ("_backend", "_execute", "_raw", "_watched", "broken", "duplicates", "modes", "name_columns", "needs_reset", "server", "settings")
 
     def __init__(self, backend: Backend, raw: Raw, modes: SessionModes, server: str) -> None:
         self._backend = backend
+        self._execute = backend.executor(raw)
         self._raw = raw
         # SQLite has no session modes, so there is nothing to look at before each statement.
         self._watched = backend.capabilities.session_modes
-        self._settings: tuple[str, ...] = ()
+        self.settings: tuple[str, ...] = ()
         self.modes = modes
         self.server = server
         self.broken = False
@@ -86,13 +87,13 @@ class Connection:
             self.modes = modes
             self.needs_reset = True
 
-    def run(self, statement: Statement, args: list[Any] | None) -> Rows:
+    def run(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
         """Run a plan with bound arguments; rows as dicts, empty where the statement gives none.
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
         try:
-            cursor = self._backend.execute(self._raw, statement.text, args)
+            cursor = self._execute(statement.text, args)
             description = cursor.description
             rows = Rows()
             if description is None:
@@ -107,9 +108,9 @@ class Connection:
         except Exception as error:
             raise self._failure(error, statement) from error
 
-    def run_special(self, statement: Statement, args: list[Any] | None) -> Rows:
+    def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
         """Run a plan that carries checks, tolerated errors or effects on the session."""
-        if any(self.run(Statement(check.sql, check.sql), None) for check in statement.checks):
+        if any(self.run(Statement(check.sql, check.sql), self._backend.no_args) for check in statement.checks):
             return Rows()
         try:
             rows = self.run(statement, args)
@@ -126,9 +127,9 @@ class Connection:
 
     def apply_settings(self, settings: tuple[str, ...]) -> None:
         """Run the session settings that were made elsewhere since this connection was last used."""
-        for setting in settings[len(self._settings) :]:
-            self.run(Statement(setting, setting), None)
-        self._settings = settings
+        for setting in settings[len(self.settings) :]:
+            self.run(Statement(setting, setting), self._backend.no_args)
+        self.settings = settings
 
     def status(self) -> Status:
         """Where the session stands with respect to transactions; no round trip."""
@@ -182,7 +183,7 @@ class Connection:
 
     def is_idle(self) -> bool:
         """True where the session is provably outside a transaction."""
-        return self.status() is Status.IDLE
+        return not self.broken and self._backend.status(self._raw) is Status.IDLE
 
     def reset(self) -> bool:
         """Bring the session back to its defaults; False where that cannot be proved."""
@@ -190,7 +191,7 @@ class Connection:
             clean = self._backend.reset(self._raw)
             if clean:
                 self.modes = self._backend.inspect(self._raw).modes
-                self._settings = ()
+                self.settings = ()
                 self.needs_reset = False
         except Exception as error:
             logger.debug("reset failed: %s", type(error).__name__)

@@ -66,7 +66,12 @@ class Engine:
         self.workers = Workers(options.pool_max)
         self._plans = PlanCache(backend.syntax, size=options.statement_cache, translate=options.translate)
         self._plan = self._plans.get
-        self.modes = SessionModes()
+        self._adapters = backend.adapters
+        self._adapt_other = backend.adapt_other
+        self._no_args = backend.no_args
+        # Without session modes and column types to look at, a plain statement goes straight to the driver.
+        self._direct = not self.capabilities.session_modes and not backend.fits
+        self._use_modes(SessionModes())
         self._settings: tuple[str, ...] = ()
         self._settings_lock = threading.Lock()
         self._reported: set[tuple[str, type[Warning]]] = set()
@@ -84,14 +89,24 @@ class Engine:
             idle_timeout=float("inf") if shared else options.idle_timeout,
             max_waiting=options.max_waiting,
             name=config.database_type.value,
+            can_die=self.capabilities.session_modes,
         )
 
     def _open(self, timeout: float) -> Connection:
         connection = Connection.open(self.backend, self.config, min(timeout, self.options.connect_timeout))
         if self.options.duplicate_columns == "suffix":
             connection.name_columns = suffixed_names
-        self.modes = connection.modes
+        if connection.modes == self.modes:
+            connection.modes = self.modes  # one object, so that a look at its identity tells
+        else:
+            self._use_modes(connection.modes)
         return connection
+
+    def _use_modes(self, modes: SessionModes) -> None:
+        """Take these modes for those that sessions have; a session that has others is served too, only slower."""
+        self.modes = modes
+        self._named = self._plans.by_text(modes, Style.NAMED)
+        self._bare = self._plans.by_text(modes, Style.NONE)
 
     def open(self) -> None:
         """Open the pool's first connections. Raises what connecting raises."""
@@ -107,24 +122,47 @@ class Engine:
         self.pool.close()
         self.workers.close()
 
-    def run(self, statement: Statement, args: list[Any] | None, params: Params) -> Rows:
-        """Run a prepared statement on a connection of the pool, committed at once."""
-        if self.writer is not None and not statement.reads:
-            with self.writer:
-                return self._run(statement, args, params)
-        return self._run(statement, args, params)
-
-    def _run(self, statement: Statement, args: list[Any] | None, params: Params) -> Rows:
-        connection = self.pool.acquire()
+    def lease(self, *, remember: bool = False) -> Connection:
+        """A connection of the pool, with the session settings that hold for all of them; give it back to the pool."""
+        connection = self.pool.acquire(remember=remember)
         try:
-            return self.run_on(connection, statement, args, params)
-        except ConnectionLost as error:
-            self.pool.suspect_all()
-            if statement.reads:
-                raise
-            raise self._uncertain(error) from error.__cause__
+            self._apply_settings(connection)
+        except BaseException:
+            self.pool.discard(connection)
+            raise
+        return connection
+
+    def _apply_settings(self, connection: Connection) -> None:
+        if connection.settings is not self._settings:
+            connection.apply_settings(self._settings)
+
+    def run(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+        """Run a prepared statement on a connection of the pool, committed at once."""
+        writer = None if statement.reads else self.writer
+        if writer is not None:
+            writer.acquire()
+        try:
+            connection = self.pool.acquire()
+            idle = False
+            try:
+                if self._direct and statement.plain and connection.settings is self._settings:
+                    rows = connection.run(statement, args)
+                    if connection.duplicates:
+                        self._duplicate_columns(statement, rows)
+                    idle = True  # a plain statement has neither begun a transaction nor failed
+                    return rows
+                self._apply_settings(connection)
+                return self.run_on(connection, statement, args, params)
+            except ConnectionLost as error:
+                self.pool.suspect_all()
+                if statement.reads:
+                    raise
+                raise self._uncertain(error) from error.__cause__
+            finally:
+                self.pool.release(connection, idle)
         finally:
-            self.pool.release(connection)
+            if writer is not None:
+                writer.release()
 
     def run_many(self, connection: Connection, sql: str, rows: Iterable[Params]) -> int:
         """Run one statement for each set of parameters on a leased connection; the total of rows affected."""
@@ -136,13 +174,12 @@ class Engine:
             total += self.run_on(connection, statement, args, params).rowcount
         return total
 
-    def run_on(self, connection: Connection, statement: Statement, args: list[Any] | None, params: Params) -> Rows:
+    def run_on(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
         """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
-        if connection.current_modes() != self.modes:
+        if connection.current_modes() != statement.modes:
             statement, args = self.prepare(statement.source, params, connection.modes)
-        if connection._settings is not self._settings:
-            connection.apply_settings(self._settings)
         if self.backend.fits and args and (statement.assigned or statement.compared):
+            args = list(args)
             self.backend.fit(statement, args, lambda table: self._types(connection, table))
         if statement.plain:
             rows = connection.run(statement, args)
@@ -152,38 +189,45 @@ class Engine:
             self._duplicate_columns(statement, rows)
         return rows
 
-    def prepare(self, sql: str, params: Params, modes: SessionModes) -> tuple[Statement, list[Any] | None]:
+    def prepare(self, sql: str, params: Params, modes: SessionModes) -> tuple[Statement, tuple[Any, ...] | None]:
         """The plan of a statement and its arguments in driver order. Raises ParameterError, SQLSyntaxError, .."""
         if sql.__class__ is not str:
             sql = _text(sql)
         if not params:
-            statement = self._plan(sql, modes, Style.NONE, None)
+            statement = self._bare(sql) if modes is self.modes else self._plan(sql, modes, Style.NONE, None)
             if statement.names:
                 raise missing_error(statement, tuple(dict.fromkeys(statement.names)), ())
-            return statement, None
-        backend = self.backend
-        if isinstance(params, (list, tuple)):
-            statement = self._plan(sql, modes, Style.SEQUENCE, (len(params),))
-            try:
-                return statement, bind_sequence(statement.order, params, backend.adapters, backend.adapt_other)
-            except ParameterError as error:
-                raise self._value_error(statement, [params[i] for i in statement.order or range(len(params))], error) from None
-        if not isinstance(params, Mapping):
-            raise ParameterError(
-                f"parameters are a dict for :name, or a list or tuple for positions, not {type(params).__name__}"
-            )
-        statement = self._plan(sql, modes, Style.NAMED, None)
+            return statement, self._no_args
+        if params.__class__ is not dict:
+            if isinstance(params, (list, tuple)):
+                return self._prepare_sequence(sql, params, modes)
+            if not isinstance(params, Mapping):
+                raise ParameterError(
+                    f"parameters are a dict for :name, or a list or tuple for positions, not {type(params).__name__}"
+                )
+            params = dict(params)
+        statement = self._named(sql) if modes is self.modes else self._plan(sql, modes, Style.NAMED, None)
         given = params
         try:
-            args = bind(statement.names, given, backend.adapters, backend.adapt_other, statement.lists)
+            args = bind(statement.names, given, self._adapters, self._adapt_other, statement.lists)
             if args is None:
                 statement, given = self._expand(statement, params, modes)
-                args = bind(statement.names, given, backend.adapters, backend.adapt_other, ())
+                args = bind(statement.names, given, self._adapters, self._adapt_other, ())
         except KeyError as error:
             raise missing_error(statement, error.args[0], tuple(params)) from None
         except ParameterError as error:
             raise self._value_error(statement, [given.get(name) for name in statement.names], error) from None
-        return statement, args or None
+        return statement, args or self._no_args
+
+    def _prepare_sequence(
+        self, sql: str, params: Sequence[Any], modes: SessionModes
+    ) -> tuple[Statement, tuple[Any, ...] | None]:
+        statement = self._plan(sql, modes, Style.SEQUENCE, (len(params),))
+        try:
+            return statement, bind_sequence(statement.order, params, self._adapters, self._adapt_other)
+        except ParameterError as error:
+            values = params if statement.order is None else [params[i] for i in statement.order]
+            raise self._value_error(statement, values, error) from None
 
     def _expand(
         self, statement: Statement, params: Mapping[str, Any], modes: SessionModes
@@ -203,7 +247,7 @@ class Engine:
                 flat.update((f"{name}[{i}]", item) for i, item in enumerate(items))
         return plan, flat
 
-    def _value_error(self, statement: Statement, values: list[Any], error: ParameterError) -> ParameterError:
+    def _value_error(self, statement: Statement, values: Sequence[Any], error: ParameterError) -> ParameterError:
         """The same error, with the name and place of the parameter it is about."""
         for index, value in enumerate(values):
             adapt = self.backend.adapters.get(type(value), self.backend.adapt_other)
@@ -215,7 +259,7 @@ class Engine:
         return error
 
     def _run_special(
-        self, connection: Connection, statement: Statement, args: list[Any] | None, params: Params
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
     ) -> Rows:
         if statement.notes:
             self._report_notes(statement)
@@ -229,7 +273,6 @@ class Engine:
             connection.needs_reset = False
             with self._settings_lock:
                 self._settings = (*self._settings, setting)
-            connection.apply_settings(self._settings)
         if statement.effects & Effect.DDL:
             self._column_types.clear()
         return rows

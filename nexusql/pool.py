@@ -37,7 +37,8 @@ class Pool(Generic[C]):
 
     `timeout` bounds a check-out as a whole: waiting in line, testing and connecting. `min_size` connections are kept.
     A connection lives for `max_lifetime`, less a random part; one that idles for longer than `idle_timeout` is closed
-    while there are more than `min_size`. With `max_waiting` callers in line the next one fails at once.
+    while there are more than `min_size`. With `max_waiting` callers in line the next one fails at once. Connections that
+    have no server (`can_die=False`) are not looked at before each use.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Pool(Generic[C]):
         idle_timeout: float,
         max_waiting: int | None = None,
         name: str = "",
+        can_die: bool = True,
     ) -> None:
         self.name = name
+        self._can_die = can_die
         self._connect = open
         self._min_size = min_size
         self._max_size = max_size
@@ -83,7 +86,11 @@ class Pool(Generic[C]):
             ledger.leased[lease.connection] = lease
         except IndexError:
             lease = None
-        if lease is None or now - lease.since > lease.trusted_for or lease.connection.looks_dead():
+        if (
+            lease is None
+            or now - lease.since > lease.trusted_for
+            or (self._can_die and lease.connection.looks_dead())
+        ):
             lease = self._obtain(lease, Waiter(now, now + (self._timeout if timeout is None else timeout)))
             now = monotonic()
         lease.since = now
@@ -91,11 +98,14 @@ class Pool(Generic[C]):
             lease.stack = borrowing_stack()
         return lease.connection
 
-    def release(self, connection: C) -> None:
-        """Take a connection back. It is kept, or handed on, where it is provably clean, and closed otherwise."""
+    def release(self, connection: C, idle: bool = False) -> None:
+        """Take a connection back. It is kept, or handed on, where it is provably clean, and closed otherwise.
+
+        `idle=True` is the borrower's word that it is outside a transaction, which then need not be asked.
+        """
         ledger = self._ledger
         try:
-            clean = not connection.broken and connection.is_idle()
+            clean = not connection.broken and (idle or connection.is_idle())
             if clean and connection.needs_reset:
                 clean = connection in ledger.leased and connection.reset()
         except BaseException:

@@ -10,10 +10,9 @@ import random
 import threading
 import time
 import warnings
-from asyncio import current_task
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar
 
 from nexusql.backends.base import Status
@@ -34,32 +33,32 @@ from nexusql.errors import (
 )
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
+from nexusql.workers import responsible
 
 logger = logging.getLogger("nexusql.transaction")
 
 T = TypeVar("T")
 
 # Engine -> its open transaction, in this context. Replaced, never changed, so that a copied context keeps its own.
-open_transactions: ContextVar[Mapping[Engine, "Transaction"]] = ContextVar(
-    "nexusql_open_transactions", default=MappingProxyType({})
+open_transactions: ContextVar[Mapping[Engine, "Transaction"] | None] = ContextVar(
+    "nexusql_open_transactions", default=None
 )
 
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 
+def open_in(engine: Engine) -> "Transaction | None":
+    """The open transaction of this context."""
+    transactions = open_transactions.get()
+    return None if transactions is None else transactions.get(engine)
+
+
 def set_open(engine: Engine, transaction: "Transaction | None") -> None:
     """Make a transaction the open one of this context, or none."""
-    others = {key: value for key, value in open_transactions.get().items() if key is not engine}
+    transactions = {key: value for key, value in (open_transactions.get() or {}).items() if key is not engine}
     if transaction is not None:
-        others[engine] = transaction
-    open_transactions.set(MappingProxyType(others))
-
-
-def _task() -> object | None:
-    try:
-        return current_task()
-    except RuntimeError:
-        return None
+        transactions[engine] = transaction
+    open_transactions.set(transactions or None)
 
 
 class Transaction(Calls):
@@ -77,7 +76,7 @@ class Transaction(Calls):
         self._allow_ddl = allow_ddl
         self._connection: Connection | None = None
         self._turn = threading.RLock()
-        self._owner = (threading.get_ident(), _task())
+        self._owner = responsible()
         self._pid = os.getpid()
         self._savepoints = 0
         self._closed = ""
@@ -91,7 +90,7 @@ class Transaction(Calls):
         if self._writer is not None:
             self._writer.acquire()
         try:
-            self._connection = self._engine.pool.acquire(remember=True)
+            self._connection = self._engine.lease(remember=True)
             try:
                 self._connection.begin(*self._begin)
             except BaseException:
@@ -177,7 +176,7 @@ class Transaction(Calls):
         """Set the savepoint of a nested block; gives its name."""
         with self._turn:
             connection = self._usable()
-            if self._owner[1] is not None and _task() is not None and self._owner[1] is not _task():
+            if None not in (self._owner[1], responsible()[1]) and self._owner[1] is not responsible()[1]:
                 raise ProgrammingError(
                     "a nested block was opened in another task than the one that owns the transaction; open it in the "
                     "owner, or step out with db.detached() and begin a transaction of your own"
@@ -236,7 +235,7 @@ class Transaction(Calls):
             self._doom = self._doom or error
 
     def _implicit_commit(
-        self, connection: Connection, statement: Statement, args: list[Any] | None, params: Params
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
     ) -> Rows:
         """DDL on a database that commits before it: refused, or by leave of the caller followed by a new transaction."""
         if statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP"):  # temporary tables do not commit
@@ -336,7 +335,7 @@ class TransactionBlock:
     def __enter__(self) -> Transaction:
         if self._transaction is not None:
             raise ProgrammingError("a transaction block can be entered once; call transaction() again")
-        outer = self._outer or open_transactions.get().get(self._engine)
+        outer = self._outer or open_in(self._engine)
         if outer is not None:
             if self._options != (None, False):
                 raise ProgrammingError("isolation and read_only belong to the outermost block; this one is a savepoint")
@@ -358,7 +357,7 @@ class TransactionBlock:
         if self._savepoint is not None:
             transaction.leave_nested(self._savepoint, failed=kind is not None)
             return
-        if open_transactions.get().get(self._engine) is transaction:
+        if open_in(self._engine) is transaction:
             set_open(self._engine, None)
         if transaction._pid != os.getpid():
             return
@@ -368,11 +367,7 @@ class TransactionBlock:
             transaction.rollback()
 
     async def __aenter__(self) -> Transaction:
-        workers = self._engine.workers
-        self._owner_task = _task()
-        transaction = await workers.run(False, open_transactions, self.__enter__)
-        transaction._owner = (transaction._owner[0], self._owner_task)
-        return transaction
+        return await self._engine.workers.run(False, open_transactions, self.__enter__)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -385,7 +380,7 @@ def run_in_transaction(engine: Engine, fn: Callable[[Transaction], T], retries: 
 
     Inside an open transaction it is a nested block, and nothing is retried: only the outermost can be run again.
     """
-    if open_transactions.get().get(engine) is not None:
+    if open_in(engine) is not None:
         with TransactionBlock(engine) as transaction:
             return fn(transaction)
     for attempt in range(retries + 1):

@@ -9,13 +9,20 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# In a job: the thread of the event loop that awaits it. A job may wait for what that thread holds; the thread may not.
-_awaited_by: ContextVar[int | None] = ContextVar("nexusql_awaited_by", default=None)
+# In a job: the event loop's thread and the task that await it. A job may wait for what they hold; they may not.
+_awaited_by: ContextVar[tuple[int, object] | None] = ContextVar("nexusql_awaited_by", default=None)
 
 
-def responsible_thread() -> int:
-    """The thread whose code asked: of a job, the event loop's."""
-    return _awaited_by.get() or threading.get_ident()
+def responsible() -> tuple[int, object]:
+    """The thread and the task (None without an event loop) whose code asked: of a job, those that await it."""
+    return _awaited_by.get() or _here()
+
+
+def _here() -> tuple[int, object]:
+    try:
+        return threading.get_ident(), asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return threading.get_ident(), None
 
 
 def blocks_own_thread() -> bool:
@@ -34,7 +41,7 @@ class Workers:
     async def run(self, has_connection: bool, carry: ContextVar[Any], call: Callable[..., T], *args: Any) -> T:
         """Run a call in a thread with this context; what it leaves in `carry` is set here too."""
         context = copy_context()
-        context.run(_awaited_by.set, threading.get_ident())
+        context.run(_awaited_by.set, _here())
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._executor(has_connection), _run, context, call, args)

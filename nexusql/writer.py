@@ -10,7 +10,7 @@ import weakref
 from types import TracebackType
 
 from nexusql.errors import LockTimeout
-from nexusql.workers import blocks_own_thread, responsible_thread
+from nexusql.workers import blocks_own_thread, responsible
 
 
 class WriterLock:
@@ -33,7 +33,7 @@ class WriterLock:
                 raise LockTimeout(
                     f"another transaction of this process kept the SQLite file's only writer place for {self._timeout:g} s"
                 )
-        shared.owner = responsible_thread()
+        shared.owner = responsible()[0]
 
     def release(self) -> None:
         """Give the turn to the next writer."""

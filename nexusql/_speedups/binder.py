@@ -1,6 +1,6 @@
 """The parameter binder: one pass that puts values in driver order, checks their types, adapts them and finds lists."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ Adapter = Callable[[Any], Any]
 
 def bind(
     names: tuple[str, ...],
-    params: Mapping[str, Any],
+    params: dict[str, Any],
     adapters: dict[type, Adapter | None],
     otherwise: Adapter,
     lists: tuple[str, ...],
-) -> list[Any] | None:
+) -> tuple[Any, ...] | None:
     """The values of `params` for `names`, in that order, each as its driver takes it.
 
     `adapters` maps an exact type to None (the driver takes it as it is) or to what converts it; any other type goes to
@@ -30,15 +30,14 @@ def bind(
     values: list[Any] = []
     expandable: cython.bint = len(lists) > 0
     for name in names:
-        try:
-            value = params[name]
-        except KeyError:
-            raise KeyError(tuple(dict.fromkeys([n for n in names if n not in params]))) from None
+        if name not in params:
+            raise KeyError(tuple(dict.fromkeys([n for n in names if n not in params])))
+        value = params[name]
         if expandable and isinstance(value, (list, tuple)) and name in lists:
             return None
         adapt = adapters.get(type(value), otherwise)
         values.append(value if adapt is None else adapt(value))
-    return values
+    return tuple(values)
 
 
 def bind_sequence(
@@ -46,7 +45,7 @@ def bind_sequence(
     params: Sequence[Any],
     adapters: dict[type, Adapter | None],
     otherwise: Adapter,
-) -> list[Any]:
+) -> tuple[Any, ...]:
     """The values of a sequence as the driver takes them, picked by `order`, or as they come where it is None."""
     values: list[Any] = []
     if order is not None:
@@ -54,4 +53,4 @@ def bind_sequence(
     for value in params:
         adapt = adapters.get(type(value), otherwise)
         values.append(value if adapt is None else adapt(value))
-    return values
+    return tuple(values)

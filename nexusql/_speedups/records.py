@@ -26,16 +26,15 @@ def extend_dicts(out: MutableSequence[dict[str, Any]], rows: Iterable[Any], name
     """
     n: cython.Py_ssize_t = len(names)
     i: cython.Py_ssize_t
-    record: dict[str, Any]
+    record: dict[str, Any] = {}
     records: list[dict[str, Any]] = []
-    # A dict holds five keys before it grows; above, copying a template allocates once.
-    template: dict[str, Any] = dict.fromkeys(names)
     for row in rows:
         if len(row) != n:
             raise ValueError(f"a row of {len(row)} values for {n} columns")
-        record = template.copy() if n > 5 else {}
+        # A dict holds five keys before it grows; with more, copying the one before allocates only once.
+        record = record.copy() if n > 5 else {}
         for i in range(n):
             record[names[i]] = row[i]
         records.append(record)
     out.extend(records)
-    return len(template) < n
+    return len(records) > 0 and len(record) < n

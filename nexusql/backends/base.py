@@ -54,6 +54,7 @@ class Backend(Protocol):
     capabilities: Capabilities
     # Exact type -> None (the driver takes it as it is) or what converts it. `adapt_other` is asked for all else.
     adapters: dict[type, Adapter | None]
+    no_args: tuple[()] | None  # what `execute` is given for a statement without parameters
     fits: bool  # whether `fit` has anything to do for this database
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
@@ -85,8 +86,12 @@ class Backend(Protocol):
         """Close; never raises a driver's error."""
         ...
 
-    def execute(self, raw: Raw, text: str, args: list[Any] | None) -> Any:
+    def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text; gives the driver's cursor, with `description`, `rowcount` and `fetchall`."""
+        ...
+
+    def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
+        """`execute` bound to a connection: where it can be, the driver's own call, because each Python frame counts."""
         ...
 
     def status(self, raw: Raw) -> Status:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nexusql.backends.base import Capabilities, Raw
@@ -16,6 +17,7 @@ class CommonBackend(ABC):
     """The part of nexusql.backends.base.Backend that a database has in its standard form."""
 
     capabilities = Capabilities()
+    no_args: tuple[()] | None = None  # with an empty tuple psycopg2 and PyMySQL would look for % in the text
     fits = False
 
     def __init__(self, values: Values) -> None:
@@ -23,8 +25,12 @@ class CommonBackend(ABC):
         self.adapters = values.adapters
 
     @abstractmethod
-    def execute(self, raw: Raw, text: str, args: list[Any] | None) -> Any:
+    def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text."""
+
+    def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
+        """`execute` bound to a connection."""
+        return partial(self.execute, raw)
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """The same for every database of this kind."""

@@ -1,13 +1,14 @@
 """A compiled statement: driver text, and all that the connection must know to bind and run it."""
 
 from dataclasses import dataclass, field
-from enum import Enum, IntFlag
+from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
+from nexusql.sql.lexical import SessionModes
 from nexusql.sql.syntax import Check, Note
 
 
-class Style(Enum):
+class Style(IntEnum):
     """How a statement is bound: without parameters, from a dict, or from a sequence."""
 
     NONE = 0
@@ -81,6 +82,7 @@ class Statement:
     compared: frozenset[int] = frozenset()  # placeholders beside a comparison operator, in IN (..) or BETWEEN
     tolerate: frozenset[int | str] = frozenset()
     checks: tuple[Check, ...] = ()
+    modes: SessionModes = SessionModes()  # those it was read by; it may run only in a session that has them
     reads: bool = field(init=False)  # Effect.READS, at hand for the hot path
     plain: bool = field(init=False)  # nothing to be done for it but to bind, run and fetch
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import warnings
 from collections.abc import Callable
 
@@ -28,8 +29,13 @@ def put(db: object, *values: int) -> None:
 
 
 def in_use(db: DatabaseManager) -> int:
+    """Connections in use, once the pool has replaced what it closed."""
     assert db._connection is not None
-    return db._connection.pool.stats().active
+    pool = db._connection.pool
+    deadline = time.monotonic() + 5
+    while pool.stats().active and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return pool.stats().active
 
 
 def test_a_block_commits_at_its_end(journal: DatabaseManager, seen: Seen) -> None:

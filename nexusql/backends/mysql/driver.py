@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -169,7 +169,7 @@ class MysqlBackend(CommonBackend):
             with suppress(Exception), cut_after(CLOSE_SECONDS, raw._sock.fileno()):
                 raw.close()
 
-    def execute(self, raw: Raw, text: str, args: list[Any] | None) -> Any:
+    def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text. A session whose reply could not be read to its end is closed: the next reply would be the
         rest of this one."""
         cursor = raw.cursor()

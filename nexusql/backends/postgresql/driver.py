@@ -125,7 +125,7 @@ class PostgresqlBackend(CommonBackend):
         with suppress(psycopg2.Error, OSError), cut_after(0 if busy else CLOSE_SECONDS, raw.fileno()):
             raw.close()
 
-    def execute(self, raw: Raw, text: str, args: list[Any] | None) -> Any:
+    def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text."""
         cursor = raw.cursor()
         cursor.execute(text, args)

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
 from decimal import Decimal
@@ -80,6 +80,7 @@ class SqliteBackend(CommonBackend):
     database_type = DatabaseType.SQLITE
     syntax = SYNTAX
     capabilities = Capabilities(session_modes=False)
+    no_args = ()
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """An in-memory database lives in its one connection; a file has one writer at a time."""
@@ -147,16 +148,22 @@ class SqliteBackend(CommonBackend):
         except sqlite3.Error:
             return  # closed already
 
-    def execute(self, raw: Raw, text: str, args: list[Any] | None) -> Any:
+    def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text."""
-        return raw.execute(text) if args is None else raw.execute(text, args)
+        return raw.execute(text, args or ())
+
+    def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
+        """The driver's own call."""
+        execute: Callable[[str, Any], Any] = raw.execute
+        return execute
 
     def status(self, raw: Raw) -> Status:
         """As SQLite's autocommit flag has it."""
         try:
             if raw.in_transaction:
                 return Status.ACTIVE
-            _allow_writes(raw)  # where SQLite itself has rolled a read-only transaction back
+            if raw.query_only:  # SQLite itself has rolled a read-only transaction back
+                _allow_writes(raw)
             return Status.IDLE
         except sqlite3.ProgrammingError:  # closed
             return Status.UNKNOWN
