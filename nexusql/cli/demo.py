@@ -49,12 +49,12 @@ def metrics(run: str, count: int) -> Iterator[Record]:
 
 
 def checkpoints(run: str, count: int) -> Iterator[Record]:
-    """`count` rows for pipeline_checkpoints, the same ones every time but for the name of the run."""
+    """`count` rows for pipeline_checkpoints, the same ones every time but for the name of the run and the keys."""
     chance = random.Random(2)
     for number in range(count):
         step = number % 12
         yield {
-            "checkpoint_id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+            "checkpoint_id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run}/{number}")),
             "thread_id": f"{run}/thread-{number // 12}",
             "pipeline_id": "demo-pipeline",
             "step_id": f"step-{step}",
@@ -176,7 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report = run_demo(db, counts, options.keep)
             place = db.config.masked_url
     except (Error, Difference) as error:
-        print(f"the demo stopped: {type(error).__name__}: {error}", file=sys.stderr)
+        reason = " ".join(str(error).split())
+        print(f"the demo stopped: {type(error).__name__}: {reason}", file=sys.stderr)
         return 1
     print_table(f"nexusql on {place}", ("", "rows", "seconds", "rows/s"), report.rows)
     together, single = report.rates["metrics written"], report.rates["metrics one by one"]

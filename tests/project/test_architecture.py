@@ -143,7 +143,7 @@ def test_a_backend_does_not_know_another() -> None:
     assert wrong == []
 
 
-def test_third_party_packages_are_imported_lazily_and_where_they_belong() -> None:
+def test_third_party_packages_are_imported_where_they_belong() -> None:
     wrong = []
     for path in source_files():
         allowed = THIRD_PARTY.get(room(path), set())
@@ -153,9 +153,42 @@ def test_third_party_packages_are_imported_lazily_and_where_they_belong() -> Non
             if top == "nexusql" or (top in sys.stdlib_module_names and top not in DRIVERS):
                 continue
             at_home = top in allowed and (top not in DRIVERS or in_a_backend_folder)
-            if not at_home or (imported.at_load and top != "cython"):
+            if not at_home or (imported.at_load and top == "rich"):
                 wrong.append(f"{path.relative_to(PACKAGE)}:{imported.line} imports {imported.name}")
     assert wrong == []
+
+
+def test_a_driver_is_loaded_by_its_own_backend_and_only_when_that_is_used() -> None:
+    """Outside a backend's folder no module loads a driver, and none loads a module that does."""
+    files = {module_name(path): path for path in source_files()}
+    loads_driver: set[str] = set()
+    while True:
+        found = {
+            name
+            for name, path in files.items()
+            for imported in imports_of(path)
+            if imported.at_load
+            and (
+                imported.name.split(".")[0] in DRIVERS
+                or imported.name in loads_driver
+                or imported.name.rpartition(".")[0] in loads_driver
+            )
+        }
+        if found == loads_driver:
+            break
+        loads_driver = found
+    assert {name.split(".")[1] for name in loads_driver} == {"backends"}
+    assert {name for name in loads_driver if name.count(".") != 3} == set()
+
+
+def test_statements_are_compiled_for_any_database_without_its_driver() -> None:
+    dialects = ("sqlite", "postgresql", "mysql")
+    loaded = run_python(
+        "import sys; from nexusql.sql import compile_statement\n"
+        f"for dialect in {dialects}: assert compile_statement('SELECT :a', dialect).names == ('a',)\n"
+        "print(*sys.modules)"
+    )
+    assert DRIVERS & set(loaded.split()) == set()
 
 
 @pytest.mark.parametrize("path", source_files(), ids=module_name)
