@@ -1,7 +1,9 @@
 """MySQL and MariaDB as data: lexical rules, types, and what canonical SQL becomes."""
 
+from nexusql.backends.mysql.ddl import DDL_RULES, NATIVE_MARKERS, TYPES
+from nexusql.backends.mysql.expressions import DML_RULES
 from nexusql.sql.lexical import Lexical, SessionModes
-from nexusql.sql.syntax import Rule, Syntax
+from nexusql.sql.syntax import Syntax
 
 
 def lexical(modes: SessionModes) -> Lexical:
@@ -23,14 +25,13 @@ def lexical(modes: SessionModes) -> Lexical:
     return rules
 
 
-_DDL_RULES: tuple[Rule, ...] = ()
-_DML_RULES: tuple[Rule, ...] = ()
-
 SYNTAX = Syntax(
     dialect="mysql",
     placeholder="%s",
     lexical=lexical,
     quote="`",
     max_identifier=64,
-    rules=(*_DDL_RULES, *_DML_RULES),
+    types=TYPES,
+    native_markers=NATIVE_MARKERS,
+    rules=(*DDL_RULES, *DML_RULES),
 )

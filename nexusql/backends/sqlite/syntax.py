@@ -1,18 +1,15 @@
 """SQLite as data: lexical rules, types, and what canonical SQL becomes."""
 
+from nexusql.backends.sqlite.ddl import DDL_RULES, NATIVE_MARKERS, TYPES
+from nexusql.backends.sqlite.expressions import DML_RULES
 from nexusql.sql.lexical import Lexical, SessionModes
-from nexusql.sql.syntax import Rule, Syntax
+from nexusql.sql.syntax import Syntax
 
 
 def lexical(_modes: SessionModes) -> Lexical:
     """Rules of SQLite's tokenizer (tokenize.c); no session setting changes them."""
-    return (
-        Lexical.BACKTICK_IDENTIFIERS | Lexical.BRACKET_IDENTIFIERS | Lexical.DOLLAR_VARIABLES | Lexical.AT_VARIABLES
-    )
+    return Lexical.BACKTICK_IDENTIFIERS | Lexical.BRACKET_IDENTIFIERS | Lexical.DOLLAR_VARIABLES | Lexical.AT_VARIABLES
 
-
-_DDL_RULES: tuple[Rule, ...] = ()
-_DML_RULES: tuple[Rule, ...] = ()
 
 SYNTAX = Syntax(
     dialect="sqlite",
@@ -20,5 +17,7 @@ SYNTAX = Syntax(
     lexical=lexical,
     max_identifier=255,
     max_parameters=32_766,
-    rules=(*_DDL_RULES, *_DML_RULES),
+    types=TYPES,
+    native_markers=NATIVE_MARKERS,
+    rules=(*DDL_RULES, *DML_RULES),
 )

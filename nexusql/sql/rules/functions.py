@@ -1,0 +1,184 @@
+"""Functions: the clock, generated keys, parts of moments, GREATEST and LEAST, STRING_AGG."""
+
+from collections.abc import Callable, Mapping
+
+from nexusql.sql.lexical import SessionModes
+from nexusql.sql.syntax import Rewrite, Rule
+from nexusql.sql.templates import fill, grouped, put, trimmed
+from nexusql.sql.tokens import Token, Tokens
+
+_FIELD_CALLS = frozenset(("EXTRACT", "DATE_PART", "DATE_TRUNC"))
+
+
+def is_call(tokens: Tokens, i: int, arguments: bool = True) -> bool:
+    """True where a function is called at i; with `arguments` False only where it has none."""
+    opening = tokens.next(i)
+    return (
+        tokens.kind(opening) == "("
+        and tokens.kind(tokens.prev(i)) != "."
+        and (arguments or tokens.kind(tokens.next(opening)) == ")")
+    )
+
+
+def is_default(tokens: Tokens, i: int) -> bool:
+    """True for what DEFAULT or ON UPDATE gives a column: definitions of tables have rules of their own."""
+    before = tokens.prev(i)
+    if tokens.word(before) == "UPDATE":
+        return tokens.word(tokens.prev(before)) == "ON"
+    return tokens.word(before) == "DEFAULT"
+
+
+def clock(words: Mapping[str, str], calls: Mapping[str, str], utc: str) -> Rule:
+    """The current moment: bare words (CURRENT_TIMESTAMP) and calls without arguments (NOW()) by template.
+
+    With AT TIME ZONE 'UTC' behind it the moment is `utc`; with another zone it is refused.
+    """
+    names = frozenset((*words, *calls))
+
+    def rule(rewrite: Rewrite) -> None:
+        if names.isdisjoint(rewrite.words):
+            return
+        tokens = rewrite.tokens
+        for i in range(len(tokens) - 1, -1, -1):
+            word = tokens.word(i)
+            if word not in names or is_default(tokens, i) or tokens.kind(tokens.prev(i)) == ".":
+                continue
+            if word in calls and is_call(tokens, i, arguments=False):
+                end = tokens.close(tokens.next(i)) + 1
+                template = calls[word]
+            elif word in words and tokens.kind(tokens.next(i)) != "(" and tokens.word(tokens.prev(i)) != "AS":
+                end = i + 1
+                template = words[word]
+            else:
+                continue
+            zone = tokens.after(tokens.next(end - 1), "AT", "TIME", "ZONE")
+            if zone >= 0:
+                if tokens[zone].text.upper() not in ("'UTC'", "'Z'", "'GMT'"):
+                    raise rewrite.refuse("only AT TIME ZONE 'UTC' can be said here", i)
+                template, end = utc, zone + 1
+            put(tokens, i, end, fill(template))
+
+    return rule
+
+
+def calls(choose: Callable[[SessionModes], Mapping[str, str]]) -> Rule:
+    """Calls by template: ``GEN_RANDOM_UUID(0)`` is the key of one without arguments, ``F()`` of one with any number.
+
+    In a template {0}, {1}, .. are the arguments; for any number, {0} is all of them.
+    """
+
+    def rule(rewrite: Rewrite) -> None:
+        templates = choose(rewrite.modes)
+        names = frozenset(key.partition("(")[0] for key in templates)
+        if names.isdisjoint(rewrite.words):
+            return
+        tokens = rewrite.tokens
+        for i in range(len(tokens) - 1, -1, -1):
+            if tokens.word(i) not in names or not is_call(tokens, i):
+                continue
+            opening = tokens.next(i)
+            closing = tokens.close(opening)
+            items = [trimmed(tokens, start, end) for start, end in tokens.items(opening + 1, closing)]
+            items = items if any(items) else []
+            template = templates.get(f"{tokens.word(i)}({len(items)})")
+            if template is None:
+                template = templates.get(f"{tokens.word(i)}()")
+                items = [trimmed(tokens, opening + 1, closing)]
+            if template is not None:
+                put(tokens, i, closing + 1, fill(template, *items))
+
+    return rule
+
+
+def fields(templates: Mapping[str, str], native: frozenset[str] = frozenset()) -> Rule:
+    """EXTRACT(field FROM x), date_part('field', x), date_trunc('field', x); keys are `EXTRACT YEAR`, `DATE_TRUNC DAY`.
+
+    EXTRACT of a `native` field stays as it is. A field without a template is refused.
+    """
+
+    def rule(rewrite: Rewrite) -> None:
+        if _FIELD_CALLS.isdisjoint(rewrite.words):
+            return
+        tokens = rewrite.tokens
+        for i in range(len(tokens) - 1, -1, -1):
+            word = tokens.word(i)
+            if word not in _FIELD_CALLS or not is_call(tokens, i):
+                continue
+            opening = tokens.next(i)
+            closing = tokens.close(opening)
+            if word == "EXTRACT":
+                split = tokens.find("FROM", start=opening + 1, end=closing)
+            else:
+                split = next(tokens.items(opening + 1, closing), (0, -1))[1]
+            field = tokens.next(opening)
+            name = tokens[field].text.strip("'").upper()
+            if not field < split < closing or tokens.next(field) != split or (word == "EXTRACT" and name in native):
+                continue
+            key = f"{'EXTRACT' if word == 'DATE_PART' else word} {name}"
+            if key not in templates:
+                raise rewrite.refuse(f"{key} cannot be said here", i)
+            put(tokens, i, closing + 1, fill(templates[key], grouped(trimmed(tokens, split + 1, closing))))
+
+    return rule
+
+
+def extremes(names: Mapping[str, str]) -> Rule:
+    """GREATEST and LEAST, which ignore NULL on PostgreSQL, by functions for which one NULL makes the result NULL.
+
+    Each argument that may be NULL falls back on the others.
+    """
+
+    def rule(rewrite: Rewrite) -> None:
+        if rewrite.words.isdisjoint(names):
+            return
+        tokens = rewrite.tokens
+        for i in range(len(tokens) - 1, -1, -1):
+            if tokens.word(i) not in names or not is_call(tokens, i):
+                continue
+            opening = tokens.next(i)
+            closing = tokens.close(opening)
+            items = [trimmed(tokens, start, end) for start, end in tokens.items(opening + 1, closing)]
+            if not all(items):
+                continue
+            firm = [k for k, item in enumerate(items) if len(item) == 1 and item[0].kind in "'0"]
+            made: list[str] = []
+            for k in range(len(items)):
+                others = firm[:1] if firm else [n for n in range(len(items)) if n != k]
+                fallbacks = ", ".join(f"{{{n}}}" for n in (k, *others))
+                made.append(f"{{{k}}}" if k in firm or not others else f"COALESCE({fallbacks})")
+            if len(items) > 9:
+                raise rewrite.refuse(f"{tokens.word(i)} of more than 9 values cannot be said here", i)
+            template = f"{names[tokens.word(i)]}({', '.join(made)})" if len(items) > 1 else "({0})"
+            put(tokens, i, closing + 1, fill(template, *items))
+
+    return rule
+
+
+# Tokens of an aggregate from its parts: DISTINCT or not, value, separator, ORDER BY clause (empty without one).
+Aggregate = Callable[[Rewrite, int, bool, list[Token], list[Token], list[Token]], list[Token]]
+
+
+def string_agg(build: Aggregate) -> Rule:
+    """STRING_AGG([DISTINCT] value, separator [ORDER BY ..]), by what the dialect builds of its parts."""
+
+    def rule(rewrite: Rewrite) -> None:
+        if "STRING_AGG" not in rewrite.words:
+            return
+        tokens = rewrite.tokens
+        for i in range(len(tokens) - 1, -1, -1):
+            if tokens.word(i) != "STRING_AGG" or not is_call(tokens, i):
+                continue
+            opening = tokens.next(i)
+            closing = tokens.close(opening)
+            order = tokens.find("ORDER", "BY", start=opening + 1, end=closing)
+            items = list(tokens.items(opening + 1, order if order > 0 else closing))
+            if len(items) != 2:
+                continue
+            first = tokens.next(opening)
+            distinct = tokens.word(first) == "DISTINCT"
+            value = trimmed(tokens, first + 1 if distinct else first, items[0][1])
+            separator = trimmed(tokens, *items[1])
+            ordering = trimmed(tokens, order, closing) if order > 0 else []
+            put(tokens, i, closing + 1, build(rewrite, i, distinct, value, separator, ordering))
+
+    return rule

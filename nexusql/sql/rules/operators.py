@@ -1,0 +1,67 @@
+"""Operators: ILIKE, IS [NOT] DISTINCT FROM, IS [NOT] UNKNOWN."""
+
+from nexusql.sql.operands import CLAUSE_WORDS, operand_end, operand_start
+from nexusql.sql.syntax import Rewrite, Rule
+from nexusql.sql.templates import fill, put, trimmed
+from nexusql.sql.tokens import Token
+
+
+def ilike(fold: str = "", escape: str = "") -> Rule:
+    """ILIKE as LIKE. With `fold`, a function's name, both sides go through it; `escape` is what PostgreSQL implies.
+
+    ILIKE ANY (..) stays as it is.
+    """
+
+    def rule(rewrite: Rewrite) -> None:
+        tokens = rewrite.tokens
+        if "ILIKE" not in rewrite.words:
+            return
+        for i in range(len(tokens) - 1, -1, -1):
+            pattern = tokens.next(i)
+            if tokens.word(i) != "ILIKE" or tokens.word(pattern) in ("ANY", "ALL", "SOME"):
+                continue
+            end = operand_end(tokens, pattern)
+            escaped = tokens.word(tokens.next(end - 1)) == "ESCAPE"
+            if escape and not escaped:
+                tokens[end:end] = fill(f" ESCAPE {escape}")
+            # An escape that is a letter would be folded in the pattern only.
+            if fold and not (escaped and any(map(str.isalpha, tokens[tokens.next(tokens.next(end - 1))].text))):
+                put(tokens, pattern, end, fill(f"{fold}({{0}})", tokens[pattern:end]))
+                last = tokens.prev(i) if tokens.word(tokens.prev(i)) == "NOT" else i
+                start = operand_start(tokens, last)
+                tokens[i] = Token("w", "LIKE", tokens[i].start)
+                put(tokens, start, tokens.prev(last) + 1, fill(f"{fold}({{0}})", trimmed(tokens, start, last)))
+            else:
+                tokens[i] = Token("w", "LIKE", tokens[i].start)
+
+    return rule
+
+
+def distinct_from(same: str, different: str) -> Rule:
+    """a IS [NOT] DISTINCT FROM b, by templates of both sides for NOT DISTINCT and for DISTINCT."""
+
+    def rule(rewrite: Rewrite) -> None:
+        if "DISTINCT" not in rewrite.words or "IS" not in rewrite.words:
+            return
+        tokens = rewrite.tokens
+        for i in range(len(tokens) - 1, -1, -1):
+            template, right = same, tokens.after(i, "IS", "NOT", "DISTINCT", "FROM")
+            if right < 0:
+                template, right = different, tokens.after(i, "IS", "DISTINCT", "FROM")
+            if right < 0 or tokens.word(tokens.prev(i)) in CLAUSE_WORDS:
+                continue
+            start, end = operand_start(tokens, i), operand_end(tokens, right)
+            put(tokens, start, end, fill(template, trimmed(tokens, start, i), tokens[right:end]))
+
+    return rule
+
+
+def is_unknown(rewrite: Rewrite) -> None:
+    """x IS [NOT] UNKNOWN as IS [NOT] NULL."""
+    tokens = rewrite.tokens
+    if "UNKNOWN" in rewrite.words:
+        for i in range(len(tokens)):
+            behind = max(tokens.after(i, "IS", "UNKNOWN"), tokens.after(i, "IS", "NOT", "UNKNOWN"))
+            if behind >= 0:
+                last = tokens.prev(behind)
+                tokens[last] = Token("w", "NULL", tokens[last].start)
