@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pymysql
-from pymysql.constants import SERVER_STATUS
+from pymysql.constants import CLIENT, SERVER_STATUS
 
 from nexusql.backends.base import Capabilities, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
@@ -288,6 +288,8 @@ def _parameters(config: ConnectionConfig, timeout: float) -> tuple[dict[str, Any
         "collation": collation,
         "autocommit": True,
         "local_infile": False,
+        # An UPDATE counts the rows it finds, as everywhere else, not only those it changes.
+        "client_flag": CLIENT.FOUND_ROWS,
         "init_command": f"SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), '{appended}')",
         "connect_timeout": patience,
         **dict.fromkeys(TIMEOUTS, patience),
