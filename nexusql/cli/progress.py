@@ -46,9 +46,11 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
             cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
             print("  ".join([row[0].ljust(widths[0]), *cells[1:]]))
         return
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(f"\n{title}", soft_wrap=True, markup=False, highlight=False)
+    console.print(table)

@@ -11,18 +11,10 @@ from types import ModuleType
 import pytest
 
 import servers
+import throwaway
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "services"
 VARIABLES = {"postgresql": "NEXUSQL_TEST_POSTGRESQL_URL", "mysql": "NEXUSQL_TEST_MYSQL_URL"}
-
-
-def closed_port() -> int:
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -32,7 +24,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
         # Set and removed, so that monkeypatch also undoes what the script sets.
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
-        monkeypatch.setitem(servers.DEFAULT_URLS, kind, f"{kind}://root@127.0.0.1:{closed_port()}/test")
+        monkeypatch.setitem(servers.DEFAULT_URLS, kind, f"{kind}://root@127.0.0.1:{throwaway.free_port()}/test")
     loader = importlib.machinery.SourceFileLoader("services_script", str(SCRIPT))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None
@@ -74,7 +66,7 @@ def test_a_named_server_that_does_not_answer_is_reported_and_not_replaced(
     services: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for kind, variable in VARIABLES.items():
-        monkeypatch.setenv(variable, f"{kind}://user:hush-hush@127.0.0.1:{closed_port()}/test")
+        monkeypatch.setenv(variable, f"{kind}://user:hush-hush@127.0.0.1:{throwaway.free_port()}/test")
     assert services.provide_all() == []
     said = capsys.readouterr().err
     assert said.count("NOT REACHED") == 2
