@@ -56,6 +56,7 @@ from nexusql.interfaces import DatabaseInterface
 from nexusql.results import BulkResult, QueryResult, Row, Rows, create_error_result, create_query_result
 
 if TYPE_CHECKING:
+    from nexusql.aio import AsyncDatabaseManager
     from nexusql.backends.values import Array, Json
     from nexusql.manager import DatabaseManager
     from nexusql.migrations import MigrationRunner
@@ -65,6 +66,7 @@ __version__ = "1.0.0.dev0"
 # The manager brings asyncio along, half of what importing nexusql would cost: it is loaded when it is asked for.
 _LAZY = {
     "Array": "nexusql.backends.values",
+    "AsyncDatabaseManager": "nexusql.aio",
     "DatabaseManager": "nexusql.manager",
     "Json": "nexusql.backends.values",
     "MigrationRunner": "nexusql.migrations",
@@ -72,6 +74,7 @@ _LAZY = {
 
 __all__ = [  # noqa: RUF022 - in plain sorted() order
     "Array",
+    "AsyncDatabaseManager",
     "BulkResult",
     "CheckViolation",
     "ChecksumMismatch",

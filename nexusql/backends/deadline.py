@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
+from nexusql.backends.errors import forget_frames
+
 T = TypeVar("T")
 
 
@@ -29,7 +31,7 @@ class _Attempt(Generic[T]):
             result = self._call()
         except BaseException as error:  # handed to the waiter, whatever it is
             # A traceback would keep frames alive that hold a password among their variables.
-            self.error = error.with_traceback(None)
+            self.error = forget_frames(error)
         else:
             with self._turn:
                 wanted = not self._given_up
