@@ -108,7 +108,7 @@ class ConnectionConfig:
         password: str | None = None,
         database_name: str | None = None,
     ) -> None:
-        self.database_url = database_url
+        self.database_url = database_url or ""
         self.password = password
         # A traceback that shows local variables must not show these.
         del database_url, password

@@ -165,10 +165,12 @@ def _parse(url: str) -> Parts:
     if dialect is None:
         raise ConfigError(UNSUPPORTED)
     problem = check_text(url)
-    if problem or "%00" in url:
-        raise ConfigError(f"the database URL {problem or 'holds a NUL character'}")
+    if problem:
+        raise ConfigError(f"the database URL {problem}")
     if odbc.is_odbc(url):
         return _from_odbc(url)
+    if "%00" in url:
+        raise ConfigError("the database URL holds a NUL character")
     rest = url.partition("://")[2]
     if dialect in _FILES:
         return _parse_file(dialect, rest)

@@ -140,6 +140,18 @@ def test_with_its_type_an_sqlite_path_needs_no_scheme(url: str, path: str) -> No
     assert config.database_name == path
 
 
+def test_no_url_at_all_is_an_empty_one() -> None:
+    url: Any = None
+    assert ConnectionConfig(DatabaseType.SQLITE, url) == ConnectionConfig(DatabaseType.SQLITE, "")
+
+
+def test_with_another_type_a_text_without_a_scheme_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^Unsupported database URL"):
+        ConnectionConfig(DatabaseType.MYSQL, "localhost/shop")
+    with pytest.raises(ConfigError, match=r"^Unsupported database URL"):
+        ConnectionConfig(DatabaseType.SQLITE, "oracle://h/d")
+
+
 def test_a_given_database_name_is_the_sqlite_file() -> None:
     config = ConnectionConfig(DatabaseType.SQLITE, "sqlite:///a.db", database_name="b.db")
     assert config.path == "b.db"

@@ -225,6 +225,7 @@ def test_braces_are_ordinary_inside_an_odbc_value_and_doubled_in_a_braced_one() 
     assert parse_url("DRIVER=x;PWD=a{b}").password == "a{b}"
     assert parse_url("DRIVER=x;PWD={a{b}}}").password == "a{b}"
     assert parse_url("DRIVER=x;PWD={};UID=u").password == ""
+    assert parse_url("DRIVER=x;PWD=%00%41").password == "%00%41"
 
 
 @pytest.mark.parametrize(
