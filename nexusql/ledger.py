@@ -212,19 +212,23 @@ class Ledger(Generic[C]):
             self.leased[lease.connection] = lease
             self._settle(lease.since)
 
-    def open_failed(self, error: Exception | None) -> None:
-        """Free a reserved place; after an `error` growth pauses, for longer and longer until an attempt succeeds."""
+    def open_failed(self, pause: bool) -> None:
+        """Free a reserved place, and `pause` growth: for longer and longer, until an attempt succeeds."""
         with self.lock:
             self._opening -= 1
             self._total -= 1
             now = monotonic()
-            if error is not None:
-                self.connect_error = _without_frames(error)
-                if now >= self._grow_at:  # attempts that were under way together count once
-                    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10))
-                    self._failures += 1
-                    self._grow_at = now + pause * jitter.uniform(0.5, 1.0)
+            if pause and now >= self._grow_at:  # attempts that were under way together count once
+                seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10))
+                self._failures += 1
+                self._grow_at = now + seconds * jitter.uniform(0.5, 1.0)
             self._settle(now)
+
+    def keep_error(self, error: Exception) -> None:
+        """Keep why connecting failed, for the callers who will wait in vain."""
+        with self.lock:
+            if self._failures:
+                self.connect_error = _without_frames(error)
 
     def has_some(self) -> bool:
         """Whether there is a connection that may yet be returned."""

@@ -11,7 +11,8 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Generic
 
@@ -37,8 +38,8 @@ class Pool(Generic[C]):
 
     `timeout` bounds a check-out as a whole: waiting in line, testing and connecting. `min_size` connections are kept.
     A connection lives for `max_lifetime`, less a random part; one that idles for longer than `idle_timeout` is closed
-    while there are more than `min_size`. With `max_waiting` callers in line the next one fails at once. Connections that
-    have no server (`can_die=False`) are not looked at before each use.
+    while there are more than `min_size`. With `max_waiting` callers in line the next one fails at once. Connections
+    that have no server (`can_die=False`) are not looked at before each use.
     """
 
     def __init__(
@@ -86,11 +87,7 @@ class Pool(Generic[C]):
             ledger.leased[lease.connection] = lease
         except IndexError:
             lease = None
-        if (
-            lease is None
-            or now - lease.since > lease.trusted_for
-            or (self._can_die and lease.connection.looks_dead())
-        ):
+        if lease is None or now - lease.since > lease.trusted_for or (self._can_die and lease.connection.looks_dead()):
             lease = self._obtain(lease, Waiter(now, now + (self._timeout if timeout is None else timeout)))
             now = monotonic()
         lease.since = now
@@ -151,24 +148,22 @@ class Pool(Generic[C]):
 
     def fill(self) -> None:
         """Open connections until there are `min_size`. Raises the first error."""
-        deadline = monotonic() + self._timeout
-        for _ in range(self._min_size):
-            if self._ledger.reserve(self._min_size):
-                self.release(self._open(deadline).connection)
+        with self._filling() as deadline:
+            self._fill(deadline)
 
     def check(self) -> None:
         """Ping the idle connections, replace those that do not answer, and fill(). Raises where that fails."""
-        deadline = monotonic() + self._timeout
-        for _ in range(len(self._ledger.idle)):
-            lease = self._ledger.take_oldest()
-            if lease is None:
-                break
-            lease.suspect()
-            if not self._proved(lease, deadline):
-                self._vacate(lease)
-                lease = self._open(deadline)
-            self.release(lease.connection)
-        self.fill()
+        with self._filling() as deadline:
+            for _ in range(len(self._ledger.idle)):
+                lease = self._ledger.take_oldest()
+                if lease is None:
+                    break
+                lease.suspect()
+                if not self._proved(lease, deadline):
+                    self._vacate(lease)
+                    lease = self._open(deadline)
+                self.release(lease.connection)
+            self._fill(deadline)
 
     def suspect_all(self) -> None:
         """After a disconnect: close the idle connections that look dead, and have the others pinged before use."""
@@ -207,11 +202,16 @@ class Pool(Generic[C]):
                 self._vacate(lease)
                 lease = None
             try:
-                return self._open(waiter.deadline)
+                lease = self._open(waiter.deadline)
             except Exception as error:
                 if self._is_final(error):
                     raise
-            waiter.tried = True
+                if not isinstance(error, PoolTimeout):
+                    self._ledger.keep_error(error)
+                waiter.tried = True
+            else:
+                self._refill()
+                return lease
 
     def _wait(self, waiter: Waiter[C]) -> Lease[C] | None:
         """Stand in line; a connection, or None for a place to open one in."""
@@ -267,7 +267,7 @@ class Pool(Generic[C]):
         try:
             connection = self._connect(remaining)
         except BaseException as error:
-            ledger.open_failed(error if isinstance(error, Exception) else None)
+            ledger.open_failed(pause=isinstance(error, Exception))
             raise
         now = monotonic()
         lease = Lease(connection, now, now + self._max_lifetime * (1 - LIFETIME_JITTER * jitter.random()))
@@ -275,7 +275,6 @@ class Pool(Generic[C]):
         if ledger.closed:
             self.discard(connection)
             raise NotConnectedError("the connection pool is closed")
-        self._refill()
         return lease
 
     def _is_final(self, error: Exception) -> bool:
@@ -339,16 +338,29 @@ class Pool(Generic[C]):
             self._refilling.release()
 
     def _open_missing(self) -> None:
-        ledger = self._ledger
-        deadline = monotonic() + self._timeout
         try:
-            for _ in range(self._min_size):
-                if ledger.is_short(self._min_size) and ledger.reserve(self._min_size):
-                    self.release(self._open(deadline).connection)
-        except Exception as error:  # noted in the ledger; the next caller tries again
+            self._fill(monotonic() + self._timeout)
+        except Exception as error:  # the next caller tries again
+            self._ledger.keep_error(error)
             logger.debug("pool %s: opening a connection failed: %s", self.name, type(error).__name__)
         finally:
             self._refilling.release()
+
+    def _fill(self, deadline: float) -> None:
+        for _ in range(self._min_size):
+            if self._ledger.reserve(self._min_size):
+                self.release(self._open(deadline).connection)
+
+    @contextmanager
+    def _filling(self) -> Iterator[float]:
+        """Keep the pool from refilling by itself, so that its errors are the caller's; gives the caller's deadline."""
+        deadline = monotonic() + self._timeout
+        alone = self._refilling.acquire(timeout=self._timeout)
+        try:
+            yield deadline
+        finally:
+            if alone:
+                self._refilling.release()
 
     def _leave_parent(self) -> None:
         """In a forked child: set the parent's connections aside and begin anew, with locks that nobody holds."""
