@@ -34,7 +34,19 @@ class Connection:
     something behind in it. Every error that leaves these methods is one of nexusql.errors.
     """
 
-    __slots__ = ("_backend", "_execute", "_raw", "_watched", "broken", "duplicates", "modes", "name_columns", "needs_reset", "server", "settings")
+    __slots__ = (
+        "_backend",
+        "_execute",
+        "_raw",
+        "_watched",
+        "broken",
+        "duplicates",
+        "modes",
+        "name_columns",
+        "needs_reset",
+        "server",
+        "settings",
+    )
 
     def __init__(self, backend: Backend, raw: Raw, modes: SessionModes, server: str) -> None:
         self._backend = backend
@@ -143,7 +155,9 @@ class Connection:
         """Commit. Raises TransactionAborted where a statement had failed, CommitUncertain where the reply is lost."""
         if self.status() is Status.FAILED:
             self.rollback()
-            raise TransactionAborted("the transaction was rolled back: a statement in it failed, so it cannot be committed")
+            raise TransactionAborted(
+                "the transaction was rolled back: a statement in it failed, so it cannot be committed"
+            )
         try:
             self._backend.commit(self._raw)
         except Exception as error:

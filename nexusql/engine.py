@@ -1,6 +1,7 @@
 """What a connected manager has: one database's backend, pool, plans and session settings."""
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from nexusql.errors import (
     ConnectionLost,
     DuplicateColumnWarning,
     Error,
+    InterfaceError,
     ParameterError,
     ParameterWarning,
     ProgrammingError,
@@ -64,6 +66,7 @@ class Engine:
         self.capabilities: Capabilities = backend.capabilities_for(config)
         self.autocommit = True  # clients of older releases set it; outside a transaction every statement commits
         self.workers = Workers(options.pool_max)
+        self._pid = os.getpid()
         self._plans = PlanCache(backend.syntax, size=options.statement_cache, translate=options.translate)
         self._plan = self._plans.get
         self._adapters = backend.adapters
@@ -93,6 +96,8 @@ class Engine:
         )
 
     def _open(self, timeout: float) -> Connection:
+        if self.capabilities.shared_connection and os.getpid() != self._pid:
+            raise InterfaceError("an in-memory database belongs to the process that opened it; use a file to share one")
         connection = Connection.open(self.backend, self.config, min(timeout, self.options.connect_timeout))
         if self.options.duplicate_columns == "suffix":
             connection.name_columns = suffixed_names
@@ -207,7 +212,7 @@ class Engine:
                 )
             params = dict(params)
         statement = self._named(sql) if modes is self.modes else self._plan(sql, modes, Style.NAMED, None)
-        given = params
+        given: Mapping[str, Any] = params
         try:
             args = bind(statement.names, given, self._adapters, self._adapt_other, statement.lists)
             if args is None:

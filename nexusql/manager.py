@@ -165,7 +165,7 @@ class DatabaseManager(Calls, DatabaseInterface):
     def health_check(self) -> bool:
         """True when a statement can be run."""
         try:
-            return self.fetch_value("SELECT 1") == 1
+            return bool(self.fetch_value("SELECT 1") == 1)
         except Error as error:
             logger.warning("health check failed: %s", type(error).__name__)
             return False
@@ -251,7 +251,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         return TransactionBlock(self._connected(), isolation, read_only, allow_ddl)
 
     def run_in_transaction(self, fn: Callable[[Transaction], T], *, retries: int = 5) -> T:
-        """Call `fn(tx)` in a transaction and commit; run again after a serialization failure, deadlock or busy error."""
+        """Call `fn(tx)` in a transaction and commit; again after a serialization failure, a deadlock or a busy error."""
         return run_in_transaction(self._connected(), fn, retries)
 
     @contextmanager
@@ -289,7 +289,10 @@ class DatabaseManager(Calls, DatabaseInterface):
         return table in self.list_tables()
 
     def create_table(self, table: str, columns: dict[str, str]) -> None:
-        """Create a table, unless it is there, from column names and canonical definitions: `{"id": "SERIAL PRIMARY KEY"}`."""
+        """Create a table, unless it is there, from column names and canonical definitions.
+
+        For instance `{"id": "SERIAL PRIMARY KEY", "name": "VARCHAR(50) NOT NULL"}`.
+        """
         syntax = self._connected().backend.syntax
         body = ", ".join(f"{quote_identifier(name, syntax)} {definition}" for name, definition in columns.items())
         self.execute(f"CREATE TABLE IF NOT EXISTS {quote_identifier(table, syntax)} ({body})")
@@ -297,8 +300,8 @@ class DatabaseManager(Calls, DatabaseInterface):
     # Migrations
 
     def migrate(self, paths: Sequence[str | Path] = (), *, apply_schema: bool = True) -> None:
-        """Apply the packaged schema, then each folder in order. Raises MigrationError, and connects first if need be."""
-        from nexusql.migrations.runner import MigrationRunner  # noqa: PLC0415 - migrations stand on this module
+        """Connect if need be, apply the packaged schema, then each folder in order. Raises MigrationError."""
+        from nexusql.migrations.runner import MigrationRunner
 
         self.connect(raise_errors=True)
         MigrationRunner.apply_all(self, paths, apply_schema=apply_schema)

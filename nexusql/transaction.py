@@ -237,8 +237,11 @@ class Transaction(Calls):
     def _implicit_commit(
         self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
     ) -> Rows:
-        """DDL on a database that commits before it: refused, or by leave of the caller followed by a new transaction."""
-        if statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP"):  # temporary tables do not commit
+        """DDL where the database commits before it: refused, or by leave of the caller followed by a new transaction."""
+        if statement.effects & Effect.SESSION and statement.verb in (
+            "CREATE",
+            "DROP",
+        ):  # temporary tables do not commit
             return self._engine.run_on(connection, statement, args, params)
         if not self._allow_ddl:
             raise NotSupportedError(
@@ -258,7 +261,9 @@ class Transaction(Calls):
         if action == "begin":
             raise ProgrammingError("a transaction is already open; SAVEPOINT or a nested block opens one inside it")
         if action in ("commit", "rollback") and not self.by_string:
-            raise ProgrammingError(f"{action.upper()} would end a transaction that its `with` block ends; leave the block")
+            raise ProgrammingError(
+                f"{action.upper()} would end a transaction that its `with` block ends; leave the block"
+            )
         if action == "commit":
             self.commit()
         elif action == "rollback":
@@ -398,12 +403,12 @@ def run_in_transaction(engine: Engine, fn: Callable[[Transaction], T], retries: 
             if attempt == retries or not _worth_retrying(engine, error, begun):
                 raise
             logger.debug("transaction is run again after %s (attempt %d)", type(error).__name__, attempt + 1)
-        time.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))  # noqa: S311 - jitter, not a secret
+        time.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))
     raise AssertionError("unreachable")
 
 
 def _worth_retrying(engine: Engine, error: Error, begun: bool) -> bool:
-    """The conflicts after which running the whole transaction again can succeed (docs/ARCHITECTURE.md has the table)."""
+    """Whether running the whole transaction again can succeed; docs/ARCHITECTURE.md has the table."""
     if isinstance(error, (SerializationFailure, DeadlockDetected)):
         return True
     if isinstance(error, LockTimeout):

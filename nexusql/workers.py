@@ -1,7 +1,9 @@
 """Worker threads: blocking calls run off the event loop's thread, in the caller's context."""
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, ContextVar, copy_context
@@ -30,11 +32,19 @@ def blocks_own_thread() -> bool:
     return _awaited_by.get() is None
 
 
+_all: "weakref.WeakSet[Workers]" = weakref.WeakSet()
+
+
 class Workers:
     """Two sets of threads, so that those who wait for a connection never keep one that has it from finishing."""
 
     def __init__(self, leased: int) -> None:
         self._leased = leased
+        self.begin()
+        _all.add(self)
+
+    def begin(self) -> None:
+        """Start without threads; in a forked child those of the parent do not exist."""
         self._lock = threading.Lock()
         self._executors: dict[bool, ThreadPoolExecutor] = {}
 
@@ -65,6 +75,15 @@ class Workers:
                 executor = ThreadPoolExecutor(size, thread_name_prefix="nexusql")
                 self._executors[has_connection] = executor
             return executor
+
+
+def _after_fork_in_child() -> None:
+    for workers in list(_all):
+        workers.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _run(context: Context, call: Callable[..., T], args: tuple[Any, ...]) -> T:

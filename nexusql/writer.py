@@ -1,7 +1,7 @@
 """The queue of writers of one SQLite file in this process.
 
-SQLite has one writer at a time and makes the others poll; under contention some poll until their busy time-out. Within a
-process a lock serves them at once, and readers are not held up.
+SQLite has one writer at a time and makes the others poll; under contention some poll until their busy time-out. Within
+a process a lock serves them at once, and readers are not held up.
 """
 
 import os
@@ -21,7 +21,7 @@ class WriterLock:
         self._shared = shared
 
     def acquire(self) -> None:
-        """Take the turn. Raises LockTimeout in time, or at once where this very thread holds it and would wait for ever."""
+        """Take the turn. Raises LockTimeout in time, or at once where this very thread holds it."""
         shared = self._shared
         if not shared.lock.acquire(blocking=False):
             if blocks_own_thread() and shared.owner == threading.get_ident():
@@ -31,7 +31,7 @@ class WriterLock:
                 )
             if not shared.lock.acquire(timeout=self._timeout):
                 raise LockTimeout(
-                    f"another transaction of this process kept the SQLite file's only writer place for {self._timeout:g} s"
+                    f"another transaction of this process kept the SQLite file's writer lock for {self._timeout:g} s"
                 )
         shared.owner = responsible()[0]
 

@@ -21,8 +21,9 @@ def column_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
 def extend_dicts(out: MutableSequence[dict[str, Any]], rows: Iterable[Any], names: tuple[str, ...]) -> bool:
     """Append one dict a row to `out`, keyed by `names`; of two columns with one name the last wins.
 
-    True is returned where two names are equal, so that each dict has fewer keys than the row has columns. A row is anything that is indexed by number: a tuple, a list, a driver's row. Raises ValueError where its length is
-    not that of `names`.
+    True is returned where two names are equal, so that each dict has fewer keys than its row has values. A row is
+    anything that is indexed by number: a tuple, a list, a driver's row. Raises ValueError where its length is not that
+    of `names`.
     """
     n: cython.Py_ssize_t = len(names)
     i: cython.Py_ssize_t

@@ -56,7 +56,7 @@ class MigrationRunner:
 
     @classmethod
     def apply_all(cls, database: "DatabaseManager", paths: Sequence[str | Path], *, apply_schema: bool) -> None:
-        """Apply the packaged schema and then each folder; a folder that is missing is a warning. Raises MigrationError."""
+        """Apply the packaged schema, then each folder; a missing folder is a warning. Raises MigrationError."""
         if apply_schema:
             cls(database).run_pending()
         for path in map(Path, paths):
@@ -151,7 +151,7 @@ class MigrationRunner:
         return True
 
     async def run_specific_migration(self, version: str) -> bool:
-        """Apply the one file of this version (`V003`, `003` or the whole name) unless it is applied; False where it fails."""
+        """Apply the file of this version (`V003`, `003` or the whole name) unless it is applied; False where it fails."""
         try:
             await self._database.in_thread(self._run_version, version)
         except Error as error:

@@ -2,7 +2,7 @@
 
 import enum
 import uuid
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,21 @@ from hypothesis import strategies as st
 from nexusql import Array, DatabaseManager, Json
 from nexusql.errors import ParameterError
 
-HOSTILE = ["O'Reilly", 'say "x"', "100%", "%s %(v)s %%", "back\\slash", "a\\'; --", "tab\tnl\n", "\U0001f600 中 é", "", "'", "`", "--", "/*"]
+HOSTILE = [
+    "O'Reilly",
+    'say "x"',
+    "100%",
+    "%s %(v)s %%",
+    "back\\slash",
+    "a\\'; --",
+    "tab\tnl\n",
+    "\U0001f600 中 é",
+    "",
+    "'",
+    "`",
+    "--",
+    "/*",
+]
 
 
 class Colour(enum.Enum):
@@ -51,7 +65,14 @@ def test_decimals_dates_uuids_and_enums(db: DatabaseManager, kind: str) -> None:
     key, moment = uuid.uuid4(), datetime(2024, 2, 29, 12, 30, 45, 123456)
     db.execute(
         "INSERT INTO v (n, d, ts, u, e, i) VALUES (:n, :d, :ts, :u, :e, :i)",
-        {"n": Decimal("123456.78901"), "d": date(2024, 2, 29), "ts": moment, "u": key, "e": Colour.RED, "i": Colour.TWO},
+        {
+            "n": Decimal("123456.78901"),
+            "d": date(2024, 2, 29),
+            "ts": moment,
+            "u": key,
+            "e": Colour.RED,
+            "i": Colour.TWO,
+        },
     )
     row = db.execute("SELECT * FROM v")[0]
     assert Decimal(str(row["n"])) == Decimal("123456.78901")
@@ -119,7 +140,10 @@ def test_any_name_will_do(db: DatabaseManager, names: str) -> None:
 def test_repeated_names_and_casts_and_limits(db: DatabaseManager) -> None:
     db.execute("CREATE TABLE v (n INTEGER)")
     db.execute_many("INSERT INTO v (n) VALUES (:n)", [{"n": n} for n in range(10)])
-    rows = db.execute("SELECT n FROM v WHERE n >= :lo AND n <> :lo ORDER BY n LIMIT :limit OFFSET :offset", {"lo": 2, "limit": 3, "offset": 1})
+    rows = db.execute(
+        "SELECT n FROM v WHERE n >= :lo AND n <> :lo ORDER BY n LIMIT :limit OFFSET :offset",
+        {"lo": 2, "limit": 3, "offset": 1},
+    )
     assert [r["n"] for r in rows] == [4, 5, 6]
     assert db.fetch_value("SELECT COUNT(*) FROM v WHERE n IN (:a, :b)", {"a": 1, "b": 2}) == 2
 

@@ -177,7 +177,10 @@ def test_execute_many_gives_the_exact_total_and_is_all_or_nothing(table: Databas
     sql = "INSERT INTO items (name, amount) VALUES (:name, :amount)"
     rows = [{"name": f"n{i}", "amount": i} for i in range(50)]
     assert table.execute_many(sql, rows) == 50
-    assert table.execute_many("UPDATE items SET amount = :a WHERE amount < :b", [{"a": 0, "b": 10}, {"a": 1, "b": 20}]) == 30
+    assert (
+        table.execute_many("UPDATE items SET amount = :a WHERE amount < :b", [{"a": 0, "b": 10}, {"a": 1, "b": 20}])
+        == 30
+    )
     with pytest.raises(UniqueViolation):
         table.execute_many(sql, [{"name": "new", "amount": 1}, {"name": "n1", "amount": 1}])
     assert table.fetch_value("SELECT COUNT(*) FROM items") == 50
