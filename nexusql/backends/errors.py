@@ -1,11 +1,12 @@
 """nexusql's errors for the drivers': instances of both classes, so that old and new `except` clauses hold.
 
 A class is made once for each pair that occurs, and is found by name in the `errors` module of its backend's folder:
-`UniqueViolation` is nexusql's UniqueViolation and psycopg2's; a name that only one side has stands for it and the other
-side's class for that PEP 249 category (`InsufficientPrivilege`, `ConnectionLost`); any other pair has both names,
-`ConnectionLost_AdminShutdown`.
+`UniqueViolation` is nexusql's UniqueViolation and psycopg2's; a name that only one side has (`InsufficientPrivilege`,
+`ConnectionLost`) stands for it and what it goes with on the other side, mostly the class of its PEP 249 category; any
+other pair has both names, `ConnectionLost_AdminShutdown`.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -14,10 +15,12 @@ from nexusql.errors import Error
 
 
 class Driver(NamedTuple):
-    """Where the classes made for a driver's errors live, and where the driver's own are found, the finest first."""
+    """Where the classes made for a driver's errors live, where its own are found, the finest first, and which of
+    nexusql's classes meet another of the driver's than that of their PEP 249 category."""
 
     home: str
     modules: tuple[str, ...]
+    meets: Mapping[str, str] = {}
 
     def find(self, name: str) -> type[Exception] | None:
         """The driver's error class of that name, None where it has none; imports the driver."""
@@ -30,9 +33,26 @@ class Driver(NamedTuple):
 
 # By the top-level package of the classes a driver raises; what is not of a driver is an error of Python's own.
 _DRIVERS = {
-    "sqlite3": Driver("nexusql.backends.sqlite.errors", ("sqlite3",)),
-    "psycopg2": Driver("nexusql.backends.postgresql.errors", ("psycopg2.errors", "psycopg2.extensions", "psycopg2")),
-    "pymysql": Driver("nexusql.backends.mysql.errors", ("pymysql.err",)),
+    "sqlite3": Driver(
+        "nexusql.backends.sqlite.errors",
+        ("sqlite3",),
+        dict.fromkeys(("SQLSyntaxError", "UndefinedTable", "UndefinedColumn"), "OperationalError"),
+    ),
+    "psycopg2": Driver(
+        "nexusql.backends.postgresql.errors",
+        ("psycopg2.errors", "psycopg2.extensions", "psycopg2"),
+        {
+            "SQLSyntaxError": "SyntaxError",
+            "QueryTimeout": "QueryCanceled",
+            "LockTimeout": "LockNotAvailable",
+            "TransactionAborted": "InFailedSqlTransaction",
+        },
+    ),
+    "pymysql": Driver(
+        "nexusql.backends.mysql.errors",
+        ("pymysql.err",),
+        dict.fromkeys(("UndefinedColumn", "CheckViolation"), "OperationalError"),
+    ),
     "pyodbc": Driver("nexusql.backends.mssql.errors", ("pyodbc",)),
 }
 _PYTHON = Driver(__name__, ("builtins",))
@@ -132,9 +152,11 @@ def _parts(driver: Driver, name: str) -> tuple[type[Error], type[Exception]] | N
     first, both, second = name.partition("_")
     ours, theirs = _ours(first), driver.find(second if both else first)
     if not both and ours is not None and theirs is None:
-        theirs = next(filter(None, (driver.find(base.__name__) for base in ours.__mro__)), None)
-    if not both and theirs is not None and ours is None:
-        ours = next(filter(None, (_ours(base.__name__) for base in theirs.__mro__)), None)
+        names = [driver.meets.get(name, ""), *(base.__name__ for base in ours.__mro__)]
+        theirs = next(filter(None, map(driver.find, names)), None)
+    elif not both and theirs is not None and ours is None:
+        names = [*(mine for mine, met in driver.meets.items() if met == name), *(b.__name__ for b in theirs.__mro__)]
+        ours = next(filter(None, map(_ours, names)), None)
     return None if ours is None or theirs is None else (ours, theirs)
 
 

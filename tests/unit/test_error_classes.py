@@ -195,13 +195,17 @@ def test_both_except_clauses_hold() -> None:
         ("postgresql", "OperationalError", errors.OperationalError, psycopg2.OperationalError),
         ("postgresql", "ConnectionLost", errors.ConnectionLost, psycopg2.OperationalError),
         ("postgresql", "InsufficientPrivilege", errors.ProgrammingError, psycopg2.errors.InsufficientPrivilege),
+        ("postgresql", "QueryTimeout", errors.QueryTimeout, psycopg2.errors.QueryCanceled),
+        ("postgresql", "SQLSyntaxError", errors.SQLSyntaxError, psycopg2.errors.SyntaxError),
         ("postgresql", "QueryCanceledError", errors.OperationalError, psycopg2.extensions.QueryCanceledError),
         ("postgresql", "ConnectionLost_AdminShutdown", errors.ConnectionLost, psycopg2.errors.AdminShutdown),
         ("mysql", "UniqueViolation", errors.UniqueViolation, pymysql.err.IntegrityError),
         ("mysql", "DataError", errors.DataError, pymysql.err.DataError),
         ("sqlite", "UniqueViolation", errors.UniqueViolation, sqlite3.IntegrityError),
-        ("sqlite", "UndefinedTable", errors.UndefinedTable, sqlite3.ProgrammingError),
-        ("sqlite", "UndefinedTable_OperationalError", errors.UndefinedTable, sqlite3.OperationalError),
+        ("mysql", "UndefinedTable", errors.UndefinedTable, pymysql.err.ProgrammingError),
+        ("mysql", "UndefinedColumn", errors.UndefinedColumn, pymysql.err.OperationalError),
+        ("sqlite", "UndefinedTable", errors.UndefinedTable, sqlite3.OperationalError),
+        ("sqlite", "UndefinedTable_ProgrammingError", errors.UndefinedTable, sqlite3.ProgrammingError),
     ],
 )
 def test_the_classes_are_found_by_name_in_the_folder_of_their_backend(
@@ -210,6 +214,12 @@ def test_the_classes_are_found_by_name_in_the_folder_of_their_backend(
     made = getattr(importlib.import_module(f"nexusql.backends.{folder}.errors"), name)
     assert made is pair(ours, theirs)
     assert (made.__module__, made.__qualname__) == (f"nexusql.backends.{folder}.errors", name)
+
+
+def test_the_drivers_name_leads_to_the_class_that_is_raised_too() -> None:
+    module: Any = importlib.import_module("nexusql.backends.postgresql.errors")
+    assert module.QueryCanceled is module.QueryTimeout
+    assert module.SyntaxError is module.SQLSyntaxError
 
 
 @pytest.mark.parametrize("folder", ["sqlite", "postgresql", "mysql"])
