@@ -16,7 +16,7 @@ MODULES = ("scanner", "binder", "records")
 
 DIRECTIVES = {"language_level": 3, "subinterpreters_compatible": "own_gil"}
 # With the directive alone a subinterpreter with its own GIL refuses the import.
-MACROS = [("CYTHON_USE_MODULE_STATE", "1")]
+MACROS: list[tuple[str, str | None]] = [("CYTHON_USE_MODULE_STATE", "1")]
 COMPILE_ARGS = [] if sys.platform == "win32" else ["-O3", "-g0"]
 
 
@@ -36,9 +36,8 @@ class BuildSpeedups(build_ext):
     def build_extension(self, ext: Extension) -> None:
         from Cython.Build import cythonize
 
-        (generated,) = cythonize(
-            [ext], build_dir=os.path.join("build", "cython"), compiler_directives=DIRECTIVES, quiet=True
-        )
+        build_dir = os.path.join("build", "cython")
+        (generated,) = cythonize([ext], build_dir=build_dir, compiler_directives=DIRECTIVES, quiet=True)  # type: ignore[no-untyped-call]
         ext.sources = generated.sources
         super().build_extension(ext)
 

@@ -41,9 +41,7 @@ _ENDS_EXPRESSION = frozenset(("END", "FALSE", "NULL", "TRUE"))
 @cython.exceptval(check=False)
 def _is_word(c: cython.Py_UCS4) -> cython.bint:
     """True where servers read on in an identifier: letters, digits, _ and $, and all beyond ASCII."""
-    return (
-        "a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "_" or c == "$" or c >= "\x80"
-    )
+    return "a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "_" or c == "$" or c >= "\x80"
 
 
 @cython.cfunc
@@ -65,7 +63,7 @@ def _name_end(sql: str, i: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.Py
         c = sql[i]
         if "a" <= c <= "z" or "A" <= c <= "Z" or c == "_" or ("0" <= c <= "9" and i > start):
             i += 1
-        elif c >= "\x80" and (sql[start:i] + c).isidentifier():
+        elif c >= "\x80" and (("_" + c) if i > start else str(c)).isidentifier():
             i += 1
         else:
             break
@@ -79,23 +77,20 @@ def _quoted_end(
     sql: str, i: cython.Py_ssize_t, n: cython.Py_ssize_t, quote: str, escapes: cython.bint
 ) -> cython.Py_ssize_t:
     """End of a quoted run whose opener is before i, or -1 where it is not closed; a doubled quote continues it."""
-    backslash: cython.Py_ssize_t = sql.find("\\", i) if escapes else -1
-    while True:
-        i = sql.find(quote, i)
-        if i < 0:
-            return -1
-        while 0 <= backslash < i:
-            if backslash + 1 == i:
-                i = sql.find(quote, i + 1)
-                if i < 0:
-                    return -1
-            backslash = sql.find("\\", backslash + 2)
-        if i + 1 < n and sql[i + 1] == quote:
-            i += 2
-            if 0 <= backslash < i:
-                backslash = sql.find("\\", i)
+    end: cython.Py_ssize_t = sql.find(quote, i)
+    backslash: cython.Py_ssize_t
+    while end >= 0:
+        backslash = sql.find("\\", i, end) if escapes else -1
+        if backslash >= 0:
+            i = backslash + 2
+            if i > end:
+                end = sql.find(quote, i)
+        elif end + 1 < n and sql[end + 1] == quote:
+            i = end + 2
+            end = sql.find(quote, i)
         else:
-            return i + 1
+            return end + 1
+    return -1
 
 
 @cython.cfunc
@@ -158,14 +153,18 @@ def _number_end(sql: str, i: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.
 
 @cython.cfunc
 def _line_end(sql: str, i: cython.Py_ssize_t, n: cython.Py_ssize_t, cr: cython.bint) -> cython.Py_ssize_t:
-    end: cython.Py_ssize_t = sql.find("\n", i)
-    if end < 0:
-        end = n
-    if cr:
-        other: cython.Py_ssize_t = sql.find("\r", i, end)
-        if other >= 0:
-            end = other
-    return end
+    """End of the line that i is in. Looked for in growing steps: a far \\n costs nothing where a \\r is near."""
+    end: cython.Py_ssize_t
+    other: cython.Py_ssize_t
+    step: cython.Py_ssize_t = 128
+    while i < n:
+        end = sql.find("\n", i, i + step)
+        other = sql.find("\r", i, end if end >= 0 else i + step) if cr else -1
+        if other >= 0 or end >= 0:
+            return other if other >= 0 else end
+        i += step
+        step *= 2
+    return n
 
 
 @cython.cfunc
@@ -207,9 +206,16 @@ def _tag_end(sql: str, i: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.Py_
 
 
 @cython.cfunc
-def _executes(
-    sql: str, i: cython.Py_ssize_t, mariadb: cython.bint, version: cython.Py_ssize_t
-) -> tuple[bool, int]:
+def _plain_hint(sql: str, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """True where no quoted name in a `/*+ .. */` hint can hide its end: MySQL lexes hints, other readers skip them."""
+    single: cython.Py_ssize_t = sql.count("'", i, end)
+    double: cython.Py_ssize_t = sql.count('"', i, end)
+    back: cython.Py_ssize_t = sql.count("`", i, end)
+    return (single + double + back) % 2 == 0 and (single > 0) + (double > 0) + (back > 0) < 2
+
+
+@cython.cfunc
+def _executes(sql: str, i: cython.Py_ssize_t, mariadb: cython.bint, version: cython.Py_ssize_t) -> tuple[bool, int]:
     """Whether the server at hand provably runs the body of the `/*!` or `/*M!` comment at i, and where the body starts.
 
     Without a number all do. A number has five or six digits; one of at most 50699 is run by MySQL and MariaDB alike,
@@ -237,7 +243,7 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
 
     Kinds: space, `-` comment, `'` literal, `"` quoted identifier, `w` word, `0` number, `:` parameter, `?` and `%`
     positional marks, `@` variable, `t` cast, `=` assignment, `{` and `}` ends of an executed comment, `\\` an escaped
-    colon, `o` operator, and `( ) [ ] , ; .` themselves. `version` is the server's, as 101119 for 10.11.19, 0 if unknown.
+    colon, `o` operator, and `( ) [ ] , ; .` themselves. `version` is the server's, 101119 for 10.11.19, 0 if unknown.
 
     Raises ValueError(message, offset) for what cannot be read in one way only.
     """
@@ -281,7 +287,7 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
             kind = "w"
             if i == start + 1 and d == "'" and c in "eEnNxXbB":
                 if c in "eE":
-                    end = _literal_end(sql, i + 1, n, e_literals or escapes, e_literals) if e_literals else 0
+                    end = _literal_end(sql, i + 1, n, True, True) if e_literals else 0
                 elif c in "nN":
                     end = _literal_end(sql, i + 1, n, escapes, False)
                 else:
@@ -296,7 +302,8 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
                 word_end = i
         elif "0" <= c <= "9":
             i = _number_end(sql, i, n)
-            if i < n and (sql[i] == "$" or (sql[i] == "'" and not "0" <= sql[i - 1] <= "9")):
+            # PostgreSQL reads 1E'..' as a number and an escape string before 15, and as an error since.
+            if e_literals and i < n and (sql[i] == "$" or (sql[i] == "'" and not "0" <= sql[i - 1] <= "9")):
                 raise ValueError("a number runs into a quote; put a blank between them", i)
             kind = "0"
         elif c == "'":
@@ -315,10 +322,14 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
                 raise ValueError("unterminated backtick", start)
             kind = '"'
         elif c == "[" and rules & 0x0010:
-            i = _quoted_end(sql, i + 1, n, "]", False)
-            if i < 0:
+            # T-SQL doubles a closing bracket; SQLite knows no way to write one.
+            i = _quoted_end(sql, i + 1, n, "]", False) if sharp else sql.find("]", i + 1) + 1
+            if i <= 0:
                 raise ValueError("unterminated [identifier]", start)
             kind = '"'
+        elif c == "[" and rules & 0x0800:
+            # An operator of neither server, but a quote under MariaDB's sql_mode MSSQL.
+            raise ValueError("a bracket has no single reading here; quote identifiers with `..`", start)
         elif c == "-" and d == "-" and (not rules & 0x4000 or i + 2 >= n or sql[i + 2] <= " " or sql[i + 2] == "\x7f"):
             i = _line_end(sql, i, n, rules & 0x2000 != 0)
             kind = "-"
@@ -341,10 +352,14 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
                 i = _comment_end(sql, i, rules & 0x0040 != 0)
                 if i < 0:
                     raise ValueError("unterminated comment", start)
+                if rules & 0x0800 and sql[start + 2] == "+" and not _plain_hint(sql, start, i):
+                    raise ValueError("an optimizer hint with unbalanced or mixed quotes has no single reading", start)
                 kind = "-"
         elif c == "*" and d == "/" and exec_start >= 0:
             if i != exec_close:
-                raise ValueError("this executable comment ends at different places when run and when skipped", exec_start)
+                raise ValueError(
+                    "this executable comment ends at different places when run and when skipped", exec_start
+                )
             i += 2
             kind = "}"
             exec_start = -1
@@ -395,7 +410,7 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
             word_end = i
         elif c == "?":
             i += 1
-            if rules & 0x0020 and (d == "|" or d == "&" or sql.startswith("@", start - 1)):
+            if slices and (d == "|" or d == "&" or (start > 0 and sql[start - 1] == "@")):
                 kind = "o"
             else:
                 kind = "?"

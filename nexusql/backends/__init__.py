@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nexusql.backends.values import Array, Json
 from nexusql.config import ConnectionConfig, DatabaseType
 from nexusql.errors import InterfaceError, NotSupportedError
+from nexusql.sql.syntax import Syntax, register
 
 if TYPE_CHECKING:
     from nexusql.backends.base import Backend
@@ -19,6 +20,18 @@ _DRIVERS = {
 }
 
 __all__ = ["Array", "Json", "backend_for"]
+
+
+def _loader(dialect: str) -> Callable[[], Syntax]:
+    def load() -> Syntax:
+        syntax: Syntax = import_module(f"nexusql.backends.{dialect}.syntax").SYNTAX
+        return syntax
+
+    return load
+
+
+for _dialect in ("sqlite", "postgresql", "mysql", "mssql"):
+    register(_dialect, _loader(_dialect))
 
 
 def backend_for(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import NamedTuple
 
 from nexusql.errors import TranslationError
@@ -63,12 +64,26 @@ class Rewrite:
 Rule = Callable[[Rewrite], None]
 
 
+class ListTexts(NamedTuple):
+    """What stands for `IN (..)` and `NOT IN (..)` where the list is empty, and where it is bound as one value at `{}`.
+
+    An empty list is never, or always, true, for NULL too.
+    """
+
+    empty: str = "IN (SELECT NULL WHERE 1 = 0)"
+    empty_negated: str = "NOT IN (SELECT NULL WHERE 1 = 0)"
+    whole: str = ""
+    whole_negated: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Syntax:
     """One dialect as data. `rules` run in order; each looks for its own construct and leaves all else alone.
 
     `types` maps a canonical type name in upper case (`TIMESTAMP`, `DOUBLE PRECISION`) to the native one, for columns;
     `casts` does so for CAST. `max_parameters` is the driver's limit for one statement, None where it has none.
+    `functions_read` says that no function a query can call writes. `batches` tells T-SQL's ways: GO ends a batch, and a
+    routine fills one. `delimiters` tells that scripts may hold the mysql client's command DELIMITER.
     """
 
     dialect: str
@@ -82,9 +97,15 @@ class Syntax:
     casts: Mapping[str, str] = field(default_factory=dict)
     native_markers: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
+    lists: ListTexts = ListTexts()
+    functions_read: bool = False
+    batches: bool = False
+    delimiters: bool = False
 
 
 _loaders: dict[str, Callable[[], Syntax]] = {}
+# Registers the dialects when it is loaded, which is when one is first asked for: this package imports no backend.
+_PROVIDER = "nexusql.backends"
 
 
 def register(dialect: str, loader: Callable[[], Syntax]) -> None:
@@ -94,6 +115,8 @@ def register(dialect: str, loader: Callable[[], Syntax]) -> None:
 
 def syntax_for(dialect: str) -> Syntax:
     """The Syntax of a dialect ("sqlite", "postgresql", "mysql", "mssql"). Raises ValueError for any other."""
+    if dialect not in _loaders:
+        import_module(_PROVIDER)
     try:
         loader = _loaders[dialect]
     except KeyError:

@@ -11,7 +11,7 @@ CLOSERS = {")": "(", "]": "["}
 
 
 class Token:
-    """A piece of the text. `kind` is the scanner's character for it, `start` its offset in the source, -1 if inserted."""
+    """A piece of the text. `kind` is the scanner's character for it, `start` its offset in the source, or -1."""
 
     __slots__ = ("kind", "start", "text")
 
@@ -26,8 +26,8 @@ class Token:
 
 def locate(sql: str, offset: int) -> tuple[int, int]:
     """Line and column of an offset, both from 1; CR, LF and CRLF each end a line."""
-    lines = (sql[:offset] + "x").splitlines()
-    return len(lines), len(lines[-1])
+    before = sql[:offset].replace("\r\n", "\n").replace("\r", "\n")
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def syntax_error(sql: str, message: str, offset: int) -> SQLSyntaxError:
@@ -39,7 +39,7 @@ def syntax_error(sql: str, message: str, offset: int) -> SQLSyntaxError:
 
 
 def tokenize(sql: str, rules: Lexical, version: int = 0) -> "Tokens":
-    """The tokens that tile `sql`. Raises SQLSyntaxError with line and column where it cannot be read in one way only."""
+    """The tokens that tile `sql`. Raises SQLSyntaxError, with line and column, where it has no single reading."""
     try:
         kinds, ends = scan(sql, int(rules), version)
     except ValueError as error:

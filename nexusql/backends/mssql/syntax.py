@@ -1,7 +1,7 @@
 """SQL Server as data: lexical rules. Its translation rules come with its driver."""
 
 from nexusql.sql.lexical import Lexical, SessionModes
-from nexusql.sql.syntax import Syntax
+from nexusql.sql.syntax import ListTexts, Syntax
 
 
 def lexical(modes: SessionModes) -> Lexical:
@@ -19,5 +19,14 @@ def lexical(modes: SessionModes) -> Lexical:
 
 
 SYNTAX = Syntax(
-    dialect="mssql", placeholder="?", lexical=lexical, quote="]", max_identifier=128, max_parameters=2_100
+    dialect="mssql",
+    placeholder="?",
+    lexical=lexical,
+    quote="]",
+    max_identifier=128,
+    max_parameters=2_100,
+    lists=ListTexts(
+        whole="IN (SELECT value FROM OPENJSON({}))", whole_negated="NOT IN (SELECT value FROM OPENJSON({}))"
+    ),
+    batches=True,
 )

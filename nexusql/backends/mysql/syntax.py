@@ -3,7 +3,7 @@
 from nexusql.backends.mysql.ddl import DDL_RULES, NATIVE_MARKERS, TYPES
 from nexusql.backends.mysql.expressions import DML_RULES
 from nexusql.sql.lexical import Lexical, SessionModes
-from nexusql.sql.syntax import Syntax
+from nexusql.sql.syntax import ListTexts, Syntax
 
 
 def lexical(modes: SessionModes) -> Lexical:
@@ -31,6 +31,8 @@ SYNTAX = Syntax(
     lexical=lexical,
     quote="`",
     max_identifier=64,
+    lists=ListTexts("IN (SELECT NULL FROM DUAL WHERE FALSE)", "NOT IN (SELECT NULL FROM DUAL WHERE FALSE)"),
+    delimiters=True,
     types=TYPES,
     native_markers=NATIVE_MARKERS,
     rules=(*DDL_RULES, *DML_RULES),

@@ -1,7 +1,8 @@
 """PostgreSQL as data: lexical rules, and the little that canonical SQL needs there."""
 
+from nexusql.backends.postgresql.ddl import DDL_RULES
 from nexusql.sql.lexical import Lexical, SessionModes
-from nexusql.sql.syntax import Rule, Syntax
+from nexusql.sql.syntax import ListTexts, Rule, Syntax
 
 
 def lexical(modes: SessionModes) -> Lexical:
@@ -18,7 +19,6 @@ def lexical(modes: SessionModes) -> Lexical:
     return rules
 
 
-_DDL_RULES: tuple[Rule, ...] = ()
 _DML_RULES: tuple[Rule, ...] = ()
 
 SYNTAX = Syntax(
@@ -28,5 +28,7 @@ SYNTAX = Syntax(
     max_identifier=63,
     max_identifier_in_bytes=True,
     max_parameters=32_767,
-    rules=(*_DDL_RULES, *_DML_RULES),
+    # A subselect without rows would have a type of its own, which the left side may not compare with.
+    lists=ListTexts("= ANY('{}')", "<> ALL('{}')", "= ANY({})", "<> ALL({})"),
+    rules=(*DDL_RULES, *_DML_RULES),
 )

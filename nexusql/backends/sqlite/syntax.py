@@ -3,7 +3,7 @@
 from nexusql.backends.sqlite.ddl import DDL_RULES, NATIVE_MARKERS, TYPES
 from nexusql.backends.sqlite.expressions import DML_RULES
 from nexusql.sql.lexical import Lexical, SessionModes
-from nexusql.sql.syntax import Syntax
+from nexusql.sql.syntax import ListTexts, Syntax
 
 
 def lexical(_modes: SessionModes) -> Lexical:
@@ -17,6 +17,10 @@ SYNTAX = Syntax(
     lexical=lexical,
     max_identifier=255,
     max_parameters=32_766,
+    lists=ListTexts(
+        whole="IN (SELECT value FROM json_each({}))", whole_negated="NOT IN (SELECT value FROM json_each({}))"
+    ),
+    functions_read=True,
     types=TYPES,
     native_markers=NATIVE_MARKERS,
     rules=(*DDL_RULES, *DML_RULES),

@@ -1,0 +1,172 @@
+"""From SQL with `:name` to what a driver takes: one statement is read once, translated once, and given placeholders."""
+
+import re
+from bisect import bisect
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from nexusql._speedups import scan
+from nexusql.errors import ParameterError, TranslationError
+from nexusql.sql.effects import control, effects, routine
+from nexusql.sql.lexical import Lexical, SessionModes
+from nexusql.sql.placeholders import Placed, Written, place, write
+from nexusql.sql.split import bounds
+from nexusql.sql.statement import Effect, NearMiss, Statement, Style
+from nexusql.sql.syntax import Note, Rewrite, Syntax, syntax_for
+from nexusql.sql.tokens import Tokens, locate, syntax_error, tokenize
+
+# A name that no other name, cast or escape precedes.
+_NAME = re.compile(r"(?<![\w:$\\]):([^\W\d]\w*)")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_PLACES = {"-": "a comment", "'": "a string literal", '"': "a quoted identifier", ":": "the body of a routine"}
+
+
+def compile_statement(
+    sql: str, dialect: str, *, translate: bool = True, modes: SessionModes | None = None
+) -> Statement:
+    """What a driver is given for one statement of canonical or native SQL.
+
+    `dialect` is "sqlite", "postgresql", "mysql" or "mssql"; `modes` is what the session has set, the server's defaults
+    where it is None. `.text` has `?` or `%s` for each `:name`, and `.names` the names in that order. With
+    `translate=False` nothing else is changed. Raises SQLSyntaxError for text that cannot be read in one way only or is
+    more than one statement, ParameterError for a placeholder of another kind, TranslationError for what cannot be said
+    there, NotSupportedError for a transaction statement of an unknown form, ValueError for an unknown dialect.
+    """
+    return compile_plan(str(sql), syntax_for(dialect), modes or SessionModes(), Style.NAMED, None, translate)
+
+
+def compile_plan(
+    sql: str, syntax: Syntax, modes: SessionModes, style: Style, lengths: tuple[int, ...] | None, translate: bool
+) -> Statement:
+    """The plan of one statement for a way of binding.
+
+    For Style.NAMED `lengths` is None, or for each of the plan's `lists` its length, -1 where it is no list; for
+    Style.SEQUENCE it holds the number of values.
+    """
+    rules = syntax.lexical(modes)
+    tokens = tokenize(sql, rules, modes.version_number)
+    tail = _cut_tail(tokens, syntax, sql)
+    in_routine = routine(tokens, tokens.next(-1)) != ""
+    near_misses = _near_misses(tokens, tail, sql, in_routine)
+    if in_routine:
+        placed = Placed()
+        for token in tokens:
+            token.kind = "o" if token.kind in ":?%" else token.kind
+    else:
+        placed = place(tokens, syntax, rules, style, lengths, sql)
+    rewrite = Rewrite(sql, tokens, syntax, modes)
+    if translate:
+        for rule in syntax.rules:
+            rule(rewrite)
+    tokens = rewrite.tokens
+    transaction = control(tokens, syntax, sql)
+    verb, effect = effects(tokens, syntax)
+    written = write(tokens, placed, syntax, lengths if style is Style.NAMED else None, sql)
+    if written.names:
+        _check(written, rules, modes, sql)
+    return Statement(
+        source=sql,
+        text=written.text + (tail.replace("%", "%%") if written.names and syntax.placeholder == "%s" else tail),
+        names=written.names,
+        order=placed.order(written.starts),
+        notes=tuple([Note(message, *locate(sql, offset)) for message, offset in rewrite.notes]),
+        near_misses=near_misses,
+        offsets=written.starts,
+        verb=verb,
+        control=transaction,
+        effects=Effect(0) if transaction else effect,
+        lists=written.lists if style is Style.NAMED else (),
+        whole_lists=written.whole_lists,
+        assigned=written.assigned,
+        compared=written.compared,
+        tolerate=frozenset(rewrite.tolerate),
+        checks=tuple(rewrite.checks),
+        modes=modes,
+    )
+
+
+def _cut_tail(tokens: Tokens, syntax: Syntax, sql: str) -> str:
+    """Cut off what stands around the one statement, so that rules may append to it; give what stood behind it."""
+    statements = bounds(tokens, syntax)
+    start, end = next(statements, (0, 0))
+    second = next(statements, None)
+    if second is not None:
+        offset = tokens[tokens.next(second[0] - 1)].start
+        raise syntax_error(sql, "a second statement starts here; execute_script runs more than one", offset)
+    end = tokens.prev(end) + 1
+    tail = tokens.text(end)
+    del tokens[end:]
+    del tokens[:start]
+    return tail
+
+
+def _near_misses(tokens: Tokens, tail: str, sql: str, in_routine: bool) -> tuple[NearMiss, ...]:
+    """Each `:name` in a literal, a comment or a quoted identifier, or anywhere in a routine."""
+    texts = [(token.kind, token.text, token.start) for token in tokens if ":" in token.text]
+    if ":" in tail:
+        texts.append(("-", tail, len(sql) - len(tail)))
+    found: list[NearMiss] = []
+    line_ends: list[int] | None = None
+    for kind, text, start in texts:
+        if kind not in _PLACES or (kind == ":" and not in_routine):
+            continue
+        for match in _NAME.finditer(text):
+            if line_ends is None:
+                line_ends = [0, *(end.end() for end in _LINE_END.finditer(sql))]
+            offset = start + match.start()
+            line = bisect(line_ends, offset)
+            found.append(NearMiss(match[1], line, offset - line_ends[line - 1] + 1, _PLACES[kind]))
+    return tuple(found)
+
+
+def _check(written: Written, rules: Lexical, modes: SessionModes, sql: str) -> None:
+    """Read the finished text again: whatever the rules did, a placeholder stands in code, and there is no other."""
+    if written.checked == sql:
+        return
+    try:
+        kinds, _ = scan(written.checked, int(rules), modes.version_number)
+    except ValueError:
+        kinds = ""
+    if kinds.count(":") != len(written.names):
+        error = TranslationError("the translation would put a parameter where the server reads text")
+        error.sql = sql
+        raise error
+
+
+def missing_error(statement: Statement, missing: Collection[str], given: Collection[object]) -> ParameterError:
+    """The error for parameters without a value: each with its place, the nearest name given, and its near misses."""
+    names = [name for name in given if isinstance(name, str)]
+    parts = []
+    for name in missing:
+        hints = []
+        nearest = get_close_matches(name, names, 1)
+        if nearest:
+            hints.append(f"did you mean :{nearest[0]}?")
+        hints += [
+            f":{name} at line {miss.line} is inside {miss.where} and is not bound"
+            for miss in statement.near_misses
+            if miss.name == name
+        ]
+        part = f":{name}{_place(statement, name)}"
+        parts.append(f"{part} ({'; '.join(hints)})" if hints else part)
+    error = ParameterError(f"missing parameter{'s' if len(parts) > 1 else ''}: {', '.join(parts)}")
+    error.sql = statement.source
+    return error
+
+
+def value_error(statement: Statement, index: int, reason: str) -> ParameterError:
+    """The error for the value of one placeholder, by its index into `statement.names`; `reason` must not show it."""
+    name = statement.names[index]
+    label = f"parameter {name}" if name.isdigit() else f"parameter :{name}"
+    line, column = locate(statement.source, statement.offsets[index])
+    error = ParameterError(f"{label} (line {line}, column {column}): {reason}")
+    error.sql = statement.source
+    return error
+
+
+def _place(statement: Statement, name: str) -> str:
+    """Where a parameter first stands, as text; "" for a name the statement has not."""
+    if name not in statement.names:
+        return ""
+    line, column = locate(statement.source, statement.offsets[statement.names.index(name)])
+    return f" at line {line}, column {column}"
