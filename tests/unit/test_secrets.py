@@ -393,6 +393,9 @@ def test_the_right_password_is_given_to_the_server_and_to_nobody_else(
         assert db.fetch_value("SELECT current_user") == "ann"
         check_hidden(shown_error(caught(lambda: db.execute("SELECT nothing"))))
         check_hidden(shown_error(caught(lambda: db.execute("SELECT :a", {}))))
+        check_hidden(shown_error(caught(lambda: db.run_script("SELECT 1; SELECT nothing"))))
+        check_hidden(repr(asyncio.run(db.execute_script("SELECT nothing"))))
+        check_hidden(shown_error(caught(lambda: db.run_in_transaction(lambda tx: tx.execute("SELECT nothing")))))
         check_hidden(f"{db!r} {db} {vars(db)!r} {vars(db._connection)!r}")
         check_hidden(shown_config(db.config))
     check_hidden(output())
