@@ -3,7 +3,9 @@
 Positions are those of Tokens; an end is the position behind the last token, so that ``tokens[start:end]`` is the whole.
 """
 
-from nexusql.sql.tokens import Tokens
+from collections.abc import Iterable
+
+from nexusql.sql.tokens import Token, Tokens
 
 # Words that end no operand and call nothing: a parenthesis after one groups, lists or subselects.
 CLAUSE_WORDS = frozenset(
@@ -16,6 +18,9 @@ COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!=", "==", "<=>"))
 ARITHMETIC = frozenset("+-*/%")
 # Types whose name may stand before a literal: DATE '2024-01-31'.
 LITERAL_TYPES = frozenset(("DATE", "INTERVAL", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMETZ"))
+AGGREGATES = frozenset(
+    "ARRAY_AGG AVG BIT_AND BIT_OR BOOL_AND BOOL_OR COUNT EVERY GROUP_CONCAT MAX MIN STRING_AGG SUM".split()
+)
 _INTERVAL_UNITS = frozenset(("DAY", "HOUR", "MINUTE", "MONTH", "SECOND", "YEAR"))
 _AFTER_CALL = frozenset(("FILTER", "OVER", "GROUP"))
 _SPECIAL = frozenset("~!@#%^&|`?")
@@ -25,6 +30,14 @@ def ends_operand(tokens: Tokens, i: int) -> bool:
     """True where the token at i may be the last of an operand."""
     kind = tokens.kind(i)
     return tokens.word(i) not in CLAUSE_WORDS if kind == "w" else kind != "" and kind in "'\"0:?%@)]"
+
+
+def aggregates(tokens: Iterable[Token]) -> bool:
+    """True where an expression has an aggregate or a window, which cannot be moved into a subselect."""
+    return any(
+        token.kind == "w" and (word := token.text.upper()) and (word in AGGREGATES or word == "OVER")
+        for token in tokens
+    )
 
 
 def operator(tokens: Tokens, i: int) -> str:

@@ -9,7 +9,14 @@ from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.casts import Casts, casts, hexadecimal, truth
 from nexusql.sql.rules.functions import calls, clock, extremes, fields, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
-from nexusql.sql.rules.json_ops import JsonPaths, Key, json_arrows, json_containment, refuse_commented_paths
+from nexusql.sql.rules.json_ops import (
+    JsonPaths,
+    Key,
+    json_arrows,
+    json_containment,
+    refuse_commented_paths,
+    refuse_json_operators,
+)
 from nexusql.sql.rules.limits import limits
 from nexusql.sql.rules.operators import distinct_from, ilike
 from nexusql.sql.rules.quoting import note_readings, refuse_escape_literals
@@ -104,8 +111,8 @@ _FIELDS = {
     "EXTRACT DOY": "DAYOFYEAR({0})",
     "EXTRACT HOUR": "EXTRACT(HOUR FROM {0})",
     "EXTRACT MINUTE": "EXTRACT(MINUTE FROM {0})",
-    "EXTRACT SECOND": "(EXTRACT(SECOND_MICROSECOND FROM {0}) / 1000000)",
-    "EXTRACT EPOCH": "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {0}) / 1000000)",
+    "EXTRACT SECOND": "(EXTRACT(SECOND_MICROSECOND FROM {0}) / 1e6)",
+    "EXTRACT EPOCH": "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {0}) / 1e6)",
     "DATE_TRUNC YEAR": "CAST(DATE_FORMAT({0}, '%Y-01-01') AS DATETIME(6))",
     "DATE_TRUNC QUARTER": "CAST(MAKEDATE(YEAR({0}), 1) + INTERVAL (QUARTER({0}) - 1) QUARTER AS DATETIME(6))",
     "DATE_TRUNC MONTH": "CAST(DATE_FORMAT({0}, '%Y-%m-01') AS DATETIME(6))",
@@ -204,7 +211,7 @@ DML_RULES: tuple[Rule, ...] = (
     returning(_returning, "db.insert(table, row) gives the generated key, and SELECT reads what was changed"),
     on_duplicate_key,
     limits("18446744073709551615"),
-    json_containment("JSON_CONTAINS({0}, {1})"),
+    refuse_json_operators,
     casts(_CASTS),
     intervals(_shift, _UNITS),
     fields(_FIELDS, _NATIVE_FIELDS),
@@ -212,6 +219,7 @@ DML_RULES: tuple[Rule, ...] = (
     string_agg(_group_concat),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc="UTC_TIMESTAMP(6)"),
     calls(_calls),
+    json_containment("JSON_CONTAINS({0}, {1})"),
     json_arrows(_json),
     ilike(fold="LOWER"),
     distinct_from(same="{0} <=> {1}", different="(NOT {0} <=> {1})"),

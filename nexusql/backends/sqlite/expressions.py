@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from nexusql.backends.sqlite.ddl import NOW, RANDOM_UUID
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.operands import aggregates
 from nexusql.sql.rules.casts import Casts, casts, hexadecimal, truth
 from nexusql.sql.rules.functions import calls, clock, extremes, fields, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
-from nexusql.sql.rules.json_ops import JsonPaths, Key, json_arrows, json_containment
+from nexusql.sql.rules.json_ops import JsonPaths, Key, json_arrows, json_containment, refuse_json_operators
 from nexusql.sql.rules.limits import limits
 from nexusql.sql.rules.operators import distinct_from, ilike, is_unknown
 from nexusql.sql.rules.quoting import refuse_escape_literals
@@ -91,32 +92,35 @@ def _calls(_modes: SessionModes) -> Mapping[str, str]:
     return _CALLS
 
 
-_DATE_OF_YEAR = "CAST(strftime('%j', date(substr({0}, 1, 10), '-3 days', 'weekday 4')) AS INTEGER)"
+# Of a moment, so that the last half of a millisecond does not make the next day of it.
+_DATE = "substr({0}, 1, 10)"
+_TIME = "substr({0}, 1, 19)"
+_THURSDAY = f"CAST(strftime('%j', {_DATE}, '-3 days', 'weekday 4') AS INTEGER)"
 _FIELDS = {
-    "EXTRACT YEAR": "CAST(strftime('%Y', {0}) AS INTEGER)",
-    "EXTRACT QUARTER": "((CAST(strftime('%m', {0}) AS INTEGER) + 2) / 3)",
-    "EXTRACT MONTH": "CAST(strftime('%m', {0}) AS INTEGER)",
+    "EXTRACT YEAR": f"CAST(strftime('%Y', {_DATE}) AS INTEGER)",
+    "EXTRACT QUARTER": f"((CAST(strftime('%m', {_DATE}) AS INTEGER) + 2) / 3)",
+    "EXTRACT MONTH": f"CAST(strftime('%m', {_DATE}) AS INTEGER)",
     # The week of a day is that of its Thursday (ISO 8601).
-    "EXTRACT WEEK": f"(({_DATE_OF_YEAR} - 1) / 7 + 1)",
-    "EXTRACT DAY": "CAST(strftime('%d', {0}) AS INTEGER)",
-    "EXTRACT DOW": "CAST(strftime('%w', {0}) AS INTEGER)",
-    "EXTRACT ISODOW": "((CAST(strftime('%w', {0}) AS INTEGER) + 6) % 7 + 1)",
-    "EXTRACT DOY": "CAST(strftime('%j', {0}) AS INTEGER)",
-    "EXTRACT HOUR": "CAST(strftime('%H', {0}) AS INTEGER)",
-    "EXTRACT MINUTE": "CAST(strftime('%M', {0}) AS INTEGER)",
-    "EXTRACT SECOND": f"(CAST(strftime('%S', {{0}}) AS INTEGER) + CAST({_FRACTION} AS REAL))",
-    "EXTRACT EPOCH": f"(CAST(strftime('%s', substr({{0}}, 1, 19)) AS INTEGER) + CAST({_FRACTION} AS REAL))",
-    "DATE_TRUNC YEAR": "strftime('%Y-01-01 00:00:00.000000', {0})",
+    "EXTRACT WEEK": f"(({_THURSDAY} - 1) / 7 + 1)",
+    "EXTRACT DAY": f"CAST(strftime('%d', {_DATE}) AS INTEGER)",
+    "EXTRACT DOW": f"CAST(strftime('%w', {_DATE}) AS INTEGER)",
+    "EXTRACT ISODOW": f"((CAST(strftime('%w', {_DATE}) AS INTEGER) + 6) % 7 + 1)",
+    "EXTRACT DOY": f"CAST(strftime('%j', {_DATE}) AS INTEGER)",
+    "EXTRACT HOUR": f"CAST(strftime('%H', {_TIME}) AS INTEGER)",
+    "EXTRACT MINUTE": f"CAST(strftime('%M', {_TIME}) AS INTEGER)",
+    "EXTRACT SECOND": f"(CAST(strftime('%S', {_TIME}) AS INTEGER) + CAST({_FRACTION} AS REAL))",
+    "EXTRACT EPOCH": f"(CAST(strftime('%s', {_TIME}) AS INTEGER) + CAST({_FRACTION} AS REAL))",
+    "DATE_TRUNC YEAR": f"strftime('%Y-01-01 00:00:00.000000', {_DATE})",
     "DATE_TRUNC QUARTER": (
-        "(strftime('%Y-', {0}) || substr('01040710', (strftime('%m', {0}) - 1) / 3 * 2 + 1, 2) || "
+        f"(strftime('%Y-', {_DATE}) || substr('01040710', (strftime('%m', {_DATE}) - 1) / 3 * 2 + 1, 2) || "
         "'-01 00:00:00.000000')"
     ),
-    "DATE_TRUNC MONTH": "strftime('%Y-%m-01 00:00:00.000000', {0})",
-    "DATE_TRUNC WEEK": "strftime('%Y-%m-%d 00:00:00.000000', date(substr({0}, 1, 10), '-6 days', 'weekday 1'))",
-    "DATE_TRUNC DAY": "strftime('%Y-%m-%d 00:00:00.000000', {0})",
-    "DATE_TRUNC HOUR": "strftime('%Y-%m-%d %H:00:00.000000', {0})",
-    "DATE_TRUNC MINUTE": "strftime('%Y-%m-%d %H:%M:00.000000', {0})",
-    "DATE_TRUNC SECOND": "strftime('%Y-%m-%d %H:%M:%S.000000', {0})",
+    "DATE_TRUNC MONTH": f"strftime('%Y-%m-01 00:00:00.000000', {_DATE})",
+    "DATE_TRUNC WEEK": f"strftime('%Y-%m-%d 00:00:00.000000', {_DATE}, '-6 days', 'weekday 1')",
+    "DATE_TRUNC DAY": f"strftime('%Y-%m-%d 00:00:00.000000', {_DATE})",
+    "DATE_TRUNC HOUR": f"strftime('%Y-%m-%d %H:00:00.000000', {_TIME})",
+    "DATE_TRUNC MINUTE": f"strftime('%Y-%m-%d %H:%M:00.000000', {_TIME})",
+    "DATE_TRUNC SECOND": f"strftime('%Y-%m-%d %H:%M:%S.000000', {_TIME})",
 }
 
 _DAY = 86_400_000_000
@@ -126,10 +130,19 @@ _MONTHS_LATER = (
     "(min(date(substr({0}, 1, 10), {1}), date(substr({0}, 1, 10), 'start of month', {2}, '-1 days')) || "
     f"strftime(' %H:%M:%S', substr({{0}}, 1, 19)) || {_FRACTION})"
 )
+# In microseconds since the year 1; {0} is the moment, {1} the factor, {2} the microseconds that it multiplies.
+_MICROSECONDS = (
+    f"(CAST(strftime('%s', substr({{0}}, 1, 19)) AS INTEGER) + {_FIRST_SECOND}) * 1000000 + "
+    f"CAST(substr({_FRACTION}, 2) AS INTEGER) + CAST(ROUND({{1}} * {{2}}) AS INTEGER)"
+)
 _EXACTLY_LATER = (
+    f"(strftime('%Y-%m-%d %H:%M:%S', ({_MICROSECONDS}) / 1000000 - {_FIRST_SECOND}, 'unixepoch') || "
+    f"printf('.%06d', ({_MICROSECONDS}) % 1000000))"
+)
+# The same with moment and factor written once.
+_EXACTLY_LATER_ONCE = (
     f"(SELECT strftime('%Y-%m-%d %H:%M:%S', m / 1000000 - {_FIRST_SECOND}, 'unixepoch') || "
-    f"printf('.%06d', m % 1000000) FROM (SELECT (CAST(strftime('%s', substr(t, 1, 19)) AS INTEGER) + {_FIRST_SECOND}) "
-    f"* 1000000 + CAST(substr({_FRACTION.format('t')}, 2) AS INTEGER) + CAST(ROUND(f * {{2}}) AS INTEGER) AS m "
+    f"printf('.%06d', m % 1000000) FROM (SELECT {_MICROSECONDS.replace('{0}', 't').replace('{1}', 'f')} AS m "
     "FROM (SELECT {0} AS t, {1} AS f)))"
 )
 
@@ -151,10 +164,11 @@ def _shift(moment: list[Token], interval: Interval, factor: list[Token] | None) 
         moment = fill(_MONTHS_LATER, moment, *(fill(end, factor or []) for end in ends))
     if not microseconds:
         return moment if interval.months else fill(f"({_SECOND} || {_FRACTION})", moment)
-    # What is long is named in a subselect, and so written once.
-    if factor is not None or rest or len(moment) > 5:
-        return fill(_EXACTLY_LATER, moment, factor or [Token("0", "1")], [Token("0", str(microseconds))])
-    return fill(f"({_SECOND[:-1]}, {_modifier(seconds)}) || {_FRACTION})", moment)
+    is_short = len(moment) <= 5 or aggregates((*moment, *(factor or ())))
+    if is_short and factor is None and not rest:
+        return fill(f"({_SECOND[:-1]}, {_modifier(seconds)}) || {_FRACTION})", moment)
+    template = _EXACTLY_LATER if is_short else _EXACTLY_LATER_ONCE
+    return fill(template, moment, factor or [Token("0", "1")], [Token("0", str(microseconds))])
 
 
 def _is_now(moment: list[Token]) -> bool:
@@ -195,6 +209,7 @@ _JSON = JsonPaths(
     element_at=_ELEMENT_AT,
     text_at=_TEXT_AT,
     path=_json_path,
+    subselects=True,
 )
 # Before 3.38 there is no ->.
 _OLD_JSON = JsonPaths(
@@ -209,6 +224,7 @@ _OLD_JSON = JsonPaths(
     element_at=_ELEMENT_AT,
     text_at=_TEXT_AT,
     path=_json_path,
+    subselects=True,
 )
 
 
@@ -232,7 +248,7 @@ DML_RULES: tuple[Rule, ...] = (
     refuse_escape_literals,
     refuse_distinct_on,
     limits("-1"),
-    json_containment(None),
+    refuse_json_operators,
     casts(_CASTS),
     intervals(_shift),
     fields(_FIELDS),
@@ -240,6 +256,7 @@ DML_RULES: tuple[Rule, ...] = (
     string_agg(_group_concat),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc=NOW),
     calls(_calls),
+    json_containment(None),
     json_arrows(_json),
     ilike(escape="'\\'"),
     distinct_from(same="{0} IS {1}", different="{0} IS NOT {1}"),

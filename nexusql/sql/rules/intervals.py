@@ -1,4 +1,4 @@
-"""Intervals added to moments: ``NOW() - INTERVAL '7 days'``, ``:n * INTERVAL '1 day'``, ``(:n || ' days')::interval``."""
+"""Sums with intervals: ``NOW() - INTERVAL '7 days'``, ``:n * INTERVAL '1 day'``, ``(:n || ' days')::interval``."""
 
 import re
 from collections.abc import Callable
@@ -159,7 +159,7 @@ def _span(
         interval = parse_interval(tokens[literal].text[1:-1], unit)
         start, end = i, (tokens.next(literal) if unit else literal) + 1
         if interval is None:
-            if native_units and not unit:
+            if native_units and tokens[literal].text[1:-1].strip().isdigit():
                 return None
             raise rewrite.refuse("this interval cannot be read; write it as '1 day 2 hours'", i)
         return _times(tokens, start, end, interval)

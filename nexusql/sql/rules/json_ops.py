@@ -8,6 +8,7 @@ from typing import NamedTuple
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.operands import (
     ARITHMETIC,
+    aggregates,
     ends_operand,
     operand_end,
     operand_start,
@@ -41,6 +42,7 @@ class JsonPaths:
     element_at: str
     text_at: str
     path: Callable[[tuple[Key, ...]], str | None]
+    subselects: bool = False  # whether the templates with `at` are subselects, in which no aggregate can stand
 
 
 class _Step(NamedTuple):
@@ -89,6 +91,8 @@ def _chain(rewrite: Rewrite, paths: JsonPaths, i: int) -> int:
         if pending:
             made = fill(paths.element, made, [_path(paths, pending)])
         pending = ()
+        if paths.subselects and aggregates(made):
+            raise rewrite.refuse("an aggregate cannot stand before -> here; compute it in a subselect", i)
         is_last = as_text and step is steps[-1]
         made = fill(paths.text_at if is_last else paths.element_at, made, step.label)
     if pending or not steps:
@@ -135,14 +139,10 @@ def refuse_commented_paths(rewrite: Rewrite) -> None:
 
 
 def json_containment(contains: str | None) -> Rule:
-    """@> and <@ by a template of the outer and the inner JSON, or refused; ? ?| ?& and jsonb || jsonb refused."""
+    """@> and <@ by a template of the outer and the inner JSON, or refused."""
 
     def rule(rewrite: Rewrite) -> None:
         tokens = rewrite.tokens
-        if "JSONB" in rewrite.words and "|" in rewrite.words:
-            _refuse_jsonb_union(rewrite)
-        if any(token.kind == "?" for token in tokens):
-            _refuse_key_tests(rewrite)
         if "@" not in rewrite.words:
             return
         for i in range(len(tokens) - 1, -1, -1):
@@ -158,6 +158,14 @@ def json_containment(contains: str | None) -> Rule:
             put(tokens, start, end, fill(contains, *sides))
 
     return rule
+
+
+def refuse_json_operators(rewrite: Rewrite) -> None:
+    """? ?| ?& and || of jsonb are refused. Runs before casts, which show what is jsonb."""
+    if "JSONB" in rewrite.words and "|" in rewrite.words:
+        _refuse_jsonb_union(rewrite)
+    if any(token.kind == "?" for token in rewrite.tokens):
+        _refuse_key_tests(rewrite)
 
 
 def _refuse_jsonb_union(rewrite: Rewrite) -> None:

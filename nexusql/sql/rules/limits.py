@@ -41,7 +41,8 @@ def _starts_clause(tokens: Tokens, i: int) -> bool:
     if tokens.word(i) not in _CLAUSES:
         return False
     before, after = tokens.prev(i), tokens.next(i)
-    if not (ends_operand(tokens, before) or tokens.word(before) in ("ASC", "DESC", "ALL")):
+    may_be_name = tokens.word(i) != "LIMIT"
+    if may_be_name and not (ends_operand(tokens, before) or tokens.word(before) in ("ASC", "DESC", "ALL")):
         return False
     if tokens.word(i) == "FETCH":
         return tokens.word(after) in ("FIRST", "NEXT")
