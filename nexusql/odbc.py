@@ -8,7 +8,9 @@ import re
 
 from nexusql.errors import ConfigError
 
-_ATTRIBUTE = r"\s*(?P<name>[A-Za-z_][A-Za-z0-9_. -]*?)\s*=\s*(?:\{(?P<braced>(?:[^}]|\}\})*)\}\s*|(?P<bare>[^;{][^;]*|))(?:;|$)"
+_ATTRIBUTE = (
+    r"\s*(?P<name>[A-Za-z_][A-Za-z0-9_. -]*?)\s*=\s*(?:\{(?P<braced>(?:[^}]|\}\})*)\}\s*|(?P<bare>[^;{][^;]*|))(?:;|$)"
+)
 
 
 def is_odbc(text: str) -> bool:
