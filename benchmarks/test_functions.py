@@ -31,8 +31,8 @@ def test_compile_statement(benchmark: Benchmark, dialect: str) -> None:
 
 def test_bind(benchmark: Benchmark) -> None:
     adapters = dict.fromkeys((int, str))
-    values = benchmark(bind, tuple(ONE_ROW_PARAMS), ONE_ROW_PARAMS, adapters, repr, frozenset())
-    assert values == list(ONE_ROW_PARAMS.values())
+    values = benchmark(bind, tuple(ONE_ROW_PARAMS), ONE_ROW_PARAMS, adapters, repr, ())
+    assert list(values) == list(ONE_ROW_PARAMS.values())
 
 
 @pytest.mark.parametrize("count", [1, 1000])
