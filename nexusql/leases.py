@@ -30,7 +30,7 @@ class Poolable(Protocol):
         ...
 
     def looks_dead(self) -> bool:
-        """True where the session is evidently gone; free, no round trip."""
+        """True where the session is evidently gone; free, no round trip, and raises nothing."""
         ...
 
     def is_idle(self) -> bool:

@@ -158,11 +158,17 @@ class Ledger(Generic[C]):
     def take_suspects(self) -> list[Lease[C]]:
         """Suspect every connection, and take out the idle ones that look dead."""
         with self.lock:
-            idle = self.idle.copy()
-            for lease in (*idle, *list(self.leased.values())):
+            for lease in list(self.leased.values()):
                 lease.suspect()
-            # One that is borrowed just now may look dead because its answer has come; it is idle no more.
-            return self._take_out(lease for lease in idle if lease.connection.looks_dead())
+            dead = []
+            for lease in self._take_out(self.idle.copy()):  # out of reach: a borrower looks at it too
+                lease.suspect()
+                if lease.connection.looks_dead():
+                    dead.append(lease)
+                else:
+                    self.idle.append(lease)
+            self._serve_idle()
+            return dead
 
     def take_outlived(self, now: float, idle_timeout: float, min_size: int, every: float) -> list[Lease[C]]:
         """Take out the idle connections that are too old, and above `min_size` those nobody has needed for long."""

@@ -27,7 +27,8 @@ logger = logging.getLogger("nexusql.pool")
 PING_AT_MOST = 2.0  # seconds; a silent server must leave time to open another connection
 PING_AT_LEAST = 0.05
 LIFETIME_JITTER = 0.1  # lives end earlier by up to this part, so that connections opened together do not end together
-HOPELESS_SQLSTATES = ("28", "3D")  # authorization refused, no such database: connecting again is no use
+REFILL_PATIENCE = 1.0  # seconds for which the end of the pool waits for the thread that refills it
+HOPELESS_SQLSTATES = ("28", "3D", "42")  # refused, or no such database: connecting again is no use
 
 _pools: "weakref.WeakSet[Pool[Any]]" = weakref.WeakSet()
 _inherited: list[Ledger[Any]] = []  # in a forked child: the parent's connections, kept so that nothing closes them
@@ -181,6 +182,8 @@ class Pool(Generic[C]):
         for lease in idle:
             self._retire(lease)
         self._discard_abandoned()
+        if self._refilling.acquire(timeout=max(timeout, REFILL_PATIENCE)):
+            self._refilling.release()
         if not ledger.emptied.wait(timeout) and not again:
             leased = list(ledger.leased.values())
             if leased:

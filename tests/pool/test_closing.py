@@ -94,6 +94,17 @@ def test_it_waits_no_longer_than_it_is_told(make_pool: MakePool) -> None:
     pool.release(held)
 
 
+def test_it_waits_for_the_thread_that_refills_the_pool(make_pool: MakePool, server: ScriptedServer) -> None:
+    pool = make_pool(min_size=1)
+    connection = pool.acquire()
+    server.delay = 0.3
+    pool.discard(connection)
+    pool.close()
+    assert server.living == []
+    assert len(server.attempts) == 2
+    assert pool.stats().total == 0
+
+
 def test_suspicion_after_the_end_is_harmless(make_pool: MakePool) -> None:
     pool = make_pool()
     held = pool.acquire()

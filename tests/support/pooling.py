@@ -1,15 +1,23 @@
 """Pools for tests: over a scripted server, for what depends on timing, and over real ones."""
 
+import os
+import pickle
+import select
+import signal
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+import servers
 from nexusql.backends import backend_for
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
 from nexusql.errors import OperationalError
 from nexusql.pool import Pool
+from nexusql.results import Rows
+from nexusql.sql.statement import Effect, Statement
 
 PATIENCE = 20.0  # seconds that a test waits for what must come
 
@@ -153,3 +161,107 @@ class Threads:
         for thread in self.started:
             thread.join(PATIENCE)
             assert not thread.is_alive(), "a thread of the test hangs"
+
+
+# Real sessions.
+
+SESSION_ID = {"postgresql": "SELECT pg_backend_pid() AS id", "mysql": "SELECT connection_id() AS id"}
+SESSIONS = {
+    "postgresql": "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s)",
+    "mysql": "SELECT id FROM information_schema.processlist WHERE id IN %s",
+}
+
+
+def run(connection: Connection, sql: str, *, changes_session: bool = False) -> Rows:
+    """The rows of one statement, as the manager runs it."""
+    statement = Statement(sql, sql, effects=Effect.SESSION if changes_session else Effect(0))
+    return connection.run_special(statement, connection._backend.no_args)
+
+
+def session_id(kind: str, connection: Connection) -> int:
+    """The server's number of a session."""
+    number: int = run(connection, SESSION_ID[kind])[0]["id"]
+    return number
+
+
+def borrow(pool: Pool[Connection], count: int) -> list[Connection]:
+    """So many connections at once."""
+    return [pool.acquire() for _ in range(count)]
+
+
+def living_sessions(kind: str, numbers: Collection[int], cursor: Any) -> set[int]:
+    """Those of the sessions that the server still has."""
+    cursor.execute(SESSIONS[kind], (list(numbers),))
+    return {number for (number,) in cursor.fetchall()}
+
+
+def kill_sessions(kind: str, numbers: Collection[int]) -> None:
+    """End sessions at the server, and wait until they have gone."""
+    with servers.admin_cursor(kind) as cursor:
+        for number in living_sessions(kind, numbers, cursor):
+            kill_session(kind, number, cursor)
+        assert eventually(lambda: not living_sessions(kind, numbers, cursor))
+
+
+def kill_session(kind: str, number: int, cursor: Any) -> None:
+    """End a session at the server, which may have ended by itself meanwhile."""
+    if kind == "postgresql":
+        cursor.execute("SELECT pg_terminate_backend(%s)", (number,))
+        return
+    import pymysql
+
+    try:
+        cursor.execute(f"KILL {number}")
+    except pymysql.err.Error as error:
+        if error.args[0] != 1094:  # no such session
+            raise
+
+
+def open_files() -> int:
+    """How many descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """What `work()` gives in a forked child, which ends without any clean-up. Fails where it raises or hangs."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            try:
+                answer = ("result", work())
+            except BaseException:
+                answer = ("error", traceback.format_exc())
+            with open(writer, "wb") as pipe:
+                pickle.dump(answer, pipe)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        if not select.select([pipe], [], [], PATIENCE)[0]:
+            os.kill(child, signal.SIGKILL)
+        answered = pipe.read()
+    os.waitpid(child, 0)
+    assert answered, "the child hangs, or died"
+    kind, value = pickle.loads(answered)
+    assert kind == "result", value
+    return value
+
+
+def use_pool_of_ones_own(url: str, tags: list[str], answers: Any) -> None:
+    """For a process of multiprocessing: open a pool, select the tags and put what comes back into a queue."""
+    pool = real_pool(url)
+    answers.put(select_tags(pool, tags))
+    pool.close()
+
+
+def select_tags(pool: Pool[Connection], tags: Iterable[str]) -> list[str]:
+    """What the database gives back for each of the tags, each asked on a connection of its own."""
+    found = []
+    for tag in tags:
+        connection = pool.acquire()
+        try:
+            found.append(run(connection, f"SELECT '{tag}' AS tag")[0]["tag"])
+        finally:
+            pool.release(connection)
+    return found
