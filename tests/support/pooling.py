@@ -131,7 +131,8 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> bo
 class Threads:
     """Starts functions in threads and keeps what they give or raise. A context manager that waits for all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self.results: list[Any] = []
         self.errors: list[BaseException] = []
         self.started: list[threading.Thread] = []
@@ -159,7 +160,7 @@ class Threads:
     def join(self) -> None:
         """Wait for all of them."""
         for thread in self.started:
-            thread.join(PATIENCE)
+            thread.join(self._patience)
             assert not thread.is_alive(), "a thread of the test hangs"
 
 
