@@ -6,6 +6,7 @@ Positions are those of Tokens; an end is the position behind the last token, so 
 from collections.abc import Iterable
 
 from nexusql.sql.tokens import Token, Tokens
+from nexusql.sql.typenames import parse_type
 
 # Words that end no operand and call nothing: a parenthesis after one groups, lists or subselects.
 CLAUSE_WORDS = frozenset(
@@ -22,6 +23,7 @@ AGGREGATES = frozenset(
     "ARRAY_AGG AVG BIT_AND BIT_OR BOOL_AND BOOL_OR COUNT EVERY GROUP_CONCAT MAX MIN STRING_AGG SUM".split()
 )
 _INTERVAL_UNITS = frozenset(("DAY", "HOUR", "MINUTE", "MONTH", "SECOND", "YEAR"))
+_IN_TYPES = frozenset(' -w0"(),.[]')
 _AFTER_CALL = frozenset(("FILTER", "OVER", "GROUP"))
 _SPECIAL = frozenset("~!@#%^&|`?")
 
@@ -65,8 +67,10 @@ def _operator_before(tokens: Tokens, i: int) -> tuple[str, int]:
 
 
 def primary_start(tokens: Tokens, i: int) -> int:
-    """Start of the primary expression whose last token is at i: a name, literal, parameter, call, CASE or group."""
+    """Start of the primary expression whose last token is at i: a name, literal, call, CASE, group or cast."""
     while True:
+        while (cast := _cast_before(tokens, i)) >= 0:
+            i = tokens.prev(cast)
         kind = tokens.kind(i)
         before = tokens.prev(i)
         if kind == ")":
@@ -107,6 +111,19 @@ def primary_start(tokens: Tokens, i: int) -> int:
             return _name_start(tokens, i) if kind == '"' else i
 
 
+def _cast_before(tokens: Tokens, i: int) -> int:
+    """Position of the `::` whose type's last token is at i, or -1."""
+    if tokens.kind(i) not in ("w", '"', ")", "]"):
+        return -1
+    for j in range(i - 1, max(i - 20, -1), -1):
+        if tokens[j].kind == "t":
+            kind = parse_type(tokens, tokens.next(j))
+            return j if kind is not None and kind.end == i + 1 else -1
+        if tokens[j].kind not in _IN_TYPES:
+            return -1
+    return -1
+
+
 def _name_start(tokens: Tokens, i: int) -> int:
     while tokens.kind(tokens.prev(i)) == ".":
         i = tokens.prev(tokens.prev(i))
@@ -144,9 +161,14 @@ def primary_end(tokens: Tokens, i: int) -> int:
             end = _call_end(tokens, tokens.next(end))
     else:
         end = i
-    while tokens.kind(tokens.next(end)) == "[":
-        end = tokens.close(tokens.next(end))
-    return min(end + 1, len(tokens))
+    while True:
+        after = tokens.next(end)
+        if tokens.kind(after) == "[":
+            end = tokens.close(after)
+        elif tokens.kind(after) == "t" and (cast := parse_type(tokens, tokens.next(after))) is not None:
+            end = cast.end - 1
+        else:
+            return min(end + 1, len(tokens))
 
 
 def _call_end(tokens: Tokens, opening: int) -> int:

@@ -219,3 +219,55 @@ def test_native_moments_pass_untouched_on_sqlite() -> None:
 )
 def test_an_interval_is_read_as_postgresql_reads_it(text: str, unit: str, interval: Interval | None) -> None:
     assert parse_interval(text, unit) == interval
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "EXTRACT(EPOCH FROM ts - '2024-01-01'::timestamp)",
+        "EXTRACT(EPOCH FROM ('2024-01-01'::timestamp - ts))",
+        "extract(epoch FROM (ts::timestamp) - (ts - INTERVAL '1 hour'))",
+        "date_part('epoch', ts - TIMESTAMP '2024-01-01 10:00:00.5')",
+        "d::date + 1",
+        "d::date - 30",
+        "DATE '2024-03-01' - 1",
+        "ts::date - 1",
+        "CAST(ts AS DATE) + 7",
+        "'2024-02-28'::date + 2 + INTERVAL '1 hour'",
+        "ts::timestamp - n * INTERVAL '1 day'",
+    ],
+)
+def test_sums_and_differences_of_moments(stamped: Databases, expression: str) -> None:
+    stamped.agree(f"SELECT id, {expression} AS x FROM stamps ORDER BY id")
+
+
+def test_days_before_today(everywhere: Databases) -> None:
+    everywhere.agree("SELECT CURRENT_DATE - 7, CURRENT_DATE + 40, CURRENT_DATE - 1 < CURRENT_DATE, now()::date - 1")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "NOW() - created_at",
+        "created_at - NOW()",
+        "x + (created_at - CURRENT_TIMESTAMP)",
+        "CURRENT_DATE - :day",
+        "CURRENT_DATE + n",
+        "a::timestamp - b",
+        "b - a::date",
+        "CAST(a AS TIMESTAMP) - CAST(b AS TIMESTAMP)",
+        "NOW() - :delta",
+    ],
+)
+@pytest.mark.parametrize(("dialect", "modes"), [("sqlite", SQLITE), ("mysql", MARIADB)])
+def test_a_difference_that_would_be_computed_with_numbers_is_refused(
+    expression: str, dialect: str, modes: SessionModes
+) -> None:
+    with pytest.raises(TranslationError, match=r"EXTRACT\(EPOCH.*line 1"):
+        said(f"SELECT {expression} FROM t", dialect, modes)
+
+
+def test_a_moment_as_a_number_is_native_on_mysql() -> None:
+    assert said("SELECT NOW(6) + 0, CURRENT_DATE + 0, -NOW(6) FROM t", "mysql", MARIADB).sql == (
+        "SELECT NOW(6) + 0, CURRENT_DATE + 0, -NOW(6) FROM t"
+    )

@@ -18,6 +18,7 @@ from nexusql.sql.rules.json_ops import (
     refuse_json_operators,
 )
 from nexusql.sql.rules.limits import limits
+from nexusql.sql.rules.moments import moment_sums
 from nexusql.sql.rules.operators import distinct_from, ilike
 from nexusql.sql.rules.quoting import note_readings, refuse_escape_literals
 from nexusql.sql.rules.returning import returning
@@ -83,6 +84,7 @@ _CASTS = Casts(
             *("SIGNED", "SIGNED INTEGER", "UNSIGNED", "UNSIGNED INTEGER"),
         )
     ),
+    ambiguous={"DECIMAL": "DECIMAL without a precision has no decimals here"},
     native_literal=re.compile(
         r"DATE '.*'|TIME '.*'|TIMESTAMP '\d{4}-\d\d?-\d\d? \d\d?:\d\d?(?::\d\d?(?:\.\d{1,6})?)?'", re.DOTALL
     ),
@@ -212,9 +214,10 @@ DML_RULES: tuple[Rule, ...] = (
     on_duplicate_key,
     limits("18446744073709551615"),
     refuse_json_operators,
+    fields(_FIELDS, _NATIVE_FIELDS),
+    moment_sums,
     casts(_CASTS),
     intervals(_shift, _UNITS),
-    fields(_FIELDS, _NATIVE_FIELDS),
     extremes({"GREATEST": "GREATEST", "LEAST": "LEAST"}),
     string_agg(_group_concat),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc="UTC_TIMESTAMP(6)"),

@@ -11,6 +11,7 @@ from nexusql.sql.rules.functions import calls, clock, extremes, fields, string_a
 from nexusql.sql.rules.intervals import Interval, intervals
 from nexusql.sql.rules.json_ops import JsonPaths, Key, json_arrows, json_containment, refuse_json_operators
 from nexusql.sql.rules.limits import limits
+from nexusql.sql.rules.moments import moment_sums
 from nexusql.sql.rules.operators import distinct_from, ilike, is_unknown
 from nexusql.sql.rules.quoting import refuse_escape_literals
 from nexusql.sql.rules.selects import drop_locks, refuse_distinct_on
@@ -249,9 +250,10 @@ DML_RULES: tuple[Rule, ...] = (
     refuse_distinct_on,
     limits("-1"),
     refuse_json_operators,
+    fields(_FIELDS),
+    moment_sums,
     casts(_CASTS),
     intervals(_shift),
-    fields(_FIELDS),
     extremes({"GREATEST": "max", "LEAST": "min"}),
     string_agg(_group_concat),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc=NOW),

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nexusql.sql.operands import LITERAL_TYPES, ends_operand, operator, primary_start
-from nexusql.sql.rules.typenames import TypeName, parse_type
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill, grouped, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
+from nexusql.sql.typenames import TypeName, parse_type
 
 _MOMENT = re.compile(r"'\s*\d{1,4}[-:].*'", re.DOTALL)
 _WHOLE_CALLS = frozenset(("COUNT", "LENGTH"))
@@ -22,7 +22,7 @@ class Casts:
     or a count, `literals` functions that give a template for a literal (its text, quotes included) or None;
     ValueError says why they cannot. `flavours` overrides templates for one flavour of server. Types in `native` are
     left as they are in CAST(..), typed literals that `native_literal` matches as they are everywhere. `inexact` says
-    which types keep 15 digits only.
+    which types keep 15 digits only, `ambiguous` what to say of a native type that without arguments means another.
     """
 
     templates: Mapping[str, str]
@@ -30,6 +30,7 @@ class Casts:
     literals: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
     flavours: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     native: frozenset[str] = frozenset()
+    ambiguous: Mapping[str, str] = field(default_factory=dict)
     native_literal: re.Pattern[str] | None = None
     inexact: frozenset[str] = frozenset()
 
@@ -77,7 +78,11 @@ def _cast_call(rewrite: Rewrite, data: Casts, i: int) -> None:
     closing = tokens.close(opening)
     as_ = tokens.find("AS", start=opening + 1, end=closing)
     kind = parse_type(tokens, tokens.next(as_)) if as_ > 0 else None
-    if kind is None or tokens.next(kind.end - 1) != closing or (kind.written in data.native and not kind.array):
+    if kind is None or tokens.next(kind.end - 1) != closing:
+        return
+    if kind.written in data.native and not kind.array:
+        if not kind.arguments and kind.written in data.ambiguous:
+            rewrite.note(data.ambiguous[kind.written], i)
         return
     made = _converted(rewrite, data, grouped(trimmed(tokens, opening + 1, as_)), kind, i)
     if made is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.operands import primary_end
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill, grouped, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -117,9 +118,23 @@ def fields(templates: Mapping[str, str], native: frozenset[str] = frozenset()) -
             key = f"{'EXTRACT' if word == 'DATE_PART' else word} {name}"
             if key not in templates:
                 raise rewrite.refuse(f"{key} cannot be said here", i)
-            put(tokens, i, closing + 1, fill(templates[key], grouped(trimmed(tokens, split + 1, closing))))
+            made = _field(templates[key], trimmed(tokens, split + 1, closing), key == "EXTRACT EPOCH")
+            put(tokens, i, closing + 1, made)
 
     return rule
+
+
+def _field(template: str, operand: list[Token], is_linear: bool) -> list[Token]:
+    """A field of a moment. Of the difference of two, which is an interval, it is the difference of the fields."""
+    inner = Tokens(operand)
+    while inner.kind(0) == "(" and inner.close(0) == len(inner) - 1:
+        inner = Tokens(trimmed(inner, 1, len(inner) - 1))
+    end = primary_end(inner, 0)
+    minus = inner.next(end - 1)
+    last = inner.next(minus)
+    if is_linear and inner.op(minus, "-") and primary_end(inner, last) == len(inner) and inner.word(last) != "INTERVAL":
+        return fill("({0} - {1})", fill(template, inner[:end]), fill(template, inner[last:]))
+    return fill(template, grouped(operand))
 
 
 def extremes(names: Mapping[str, str]) -> Rule:

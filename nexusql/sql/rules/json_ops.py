@@ -164,7 +164,7 @@ def refuse_json_operators(rewrite: Rewrite) -> None:
     """? ?| ?& and || of jsonb are refused. Runs before casts, which show what is jsonb."""
     if "JSONB" in rewrite.words and "|" in rewrite.words:
         _refuse_jsonb_union(rewrite)
-    if any(token.kind == "?" for token in rewrite.tokens):
+    if any(token.text == "?" for token in rewrite.tokens):
         _refuse_key_tests(rewrite)
 
 
@@ -191,7 +191,7 @@ def _refuse_key_tests(rewrite: Rewrite) -> None:
     tokens = rewrite.tokens
     for i in range(len(tokens)):
         after = tokens.next(i)
-        if tokens[i].kind != "?" or tokens[i].text != "?" or not ends_operand(tokens, tokens.prev(i)):
+        if tokens[i].kind not in "?o" or tokens[i].text != "?" or not ends_operand(tokens, tokens.prev(i)):
             continue
         if tokens.kind(after) == "'" or (after == i + 1 and tokens.kind(after) == "o" and tokens[after].text in "|&"):
             raise rewrite.refuse("? (does a key exist) cannot be said here; test ->> .. IS NOT NULL", i)

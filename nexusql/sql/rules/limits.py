@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from nexusql.sql.operands import ends_operand, primary_end
-from nexusql.sql.rules.typenames import parse_type
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -31,7 +30,10 @@ def limits(everything: str) -> Rule:
         tokens = rewrite.tokens
         i = 0
         while i < len(tokens):
-            i = _rewrite(tokens, i, everything) if _starts_clause(tokens, i) else i + 1
+            if tokens[i].kind == "w" and _starts_clause(tokens, i):
+                i = _rewrite(tokens, i, everything)
+            else:
+                i += 1
 
     return rule
 
@@ -46,7 +48,8 @@ def _starts_clause(tokens: Tokens, i: int) -> bool:
         return False
     if tokens.word(i) == "FETCH":
         return tokens.word(after) in ("FIRST", "NEXT")
-    return tokens.kind(after) in tuple("0:?%(") or tokens.word(after) in (*_ALL, "CAST")
+    is_negative = not may_be_name and tokens.op(after, "-")
+    return is_negative or tokens.kind(after) in tuple("0:?%(") or tokens.word(after) in (*_ALL, "CAST")
 
 
 def _rewrite(tokens: Tokens, start: int, everything: str) -> int:
@@ -85,12 +88,8 @@ def _read(tokens: Tokens, i: int) -> _Clause | None:
         number, end = [Token("0", "1")], first
     else:
         end = primary_end(tokens, first)
-        number = tokens[first:end]
-        while tokens.kind(tokens.next(end - 1)) == "t":
-            kind = parse_type(tokens, tokens.next(tokens.next(end - 1)))
-            if kind is None:
-                break
-            end, plain = kind.end, False
+        cast = next((k for k in range(first, end) if tokens[k].kind == "t"), end)
+        number, plain = tokens[first : tokens.prev(cast) + 1], plain and cast == end
         if tokens.word(first) == "CAST":
             opening = tokens.next(first)
             as_ = tokens.find("AS", start=opening + 1, end=end)

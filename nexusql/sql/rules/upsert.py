@@ -97,7 +97,7 @@ def _assignments(rewrite: Rewrite, start: int, stop: int) -> list[tuple[list[Tok
 
 def close_select(rewrite: Rewrite) -> None:
     """WHERE TRUE between SELECT .. FROM and ON CONFLICT, where ON would be read as the condition of a join."""
-    upsert = read_upsert(rewrite)
+    upsert = read_upsert(rewrite) if "SELECT" in rewrite.words else None
     if upsert is not None:
         _close_select(rewrite.tokens, upsert)
 
@@ -117,7 +117,7 @@ def _close_select(tokens: Tokens, upsert: Upsert) -> None:
 
 def drop_constraint_target(rewrite: Rewrite) -> None:
     """ON CONFLICT ON CONSTRAINT name, without its target where the dialect knows only columns, with a receipt."""
-    upsert = read_upsert(rewrite)
+    upsert = read_upsert(rewrite) if "CONSTRAINT" in rewrite.words else None
     if upsert is not None and upsert.target >= 0 and rewrite.tokens.word(upsert.target) == "ON":
         rewrite.note("a conflict with any unique key counts, not only with this constraint", upsert.target)
         put(rewrite.tokens, upsert.target, upsert.action, [])
