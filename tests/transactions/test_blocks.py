@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import threading
-import time
 import warnings
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from nexusql.errors import (
     TransactionWarning,
     UniqueViolation,
 )
+from settling import in_use
 
 Seen = Callable[[], list[int]]
 
@@ -26,16 +26,6 @@ Seen = Callable[[], list[int]]
 def put(db: object, *values: int) -> None:
     for value in values:
         db.execute("INSERT INTO journal (v) VALUES (:v)", {"v": value})  # type: ignore[attr-defined]
-
-
-def in_use(db: DatabaseManager) -> int:
-    """Connections in use, once the pool has replaced what it closed."""
-    assert db._connection is not None
-    pool = db._connection.pool
-    deadline = time.monotonic() + 5
-    while pool.stats().active and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return pool.stats().active
 
 
 def test_a_block_commits_at_its_end(journal: DatabaseManager, seen: Seen) -> None:
