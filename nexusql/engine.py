@@ -212,7 +212,7 @@ class Engine:
                 )
             params = dict(params)
         statement = self._named(sql) if modes is self.modes else self._plan(sql, modes, Style.NAMED, None)
-        given: Mapping[str, Any] = params
+        given: dict[str, Any] = params
         try:
             args = bind(statement.names, given, self._adapters, self._adapt_other, statement.lists)
             if args is None:
@@ -236,7 +236,7 @@ class Engine:
 
     def _expand(
         self, statement: Statement, params: Mapping[str, Any], modes: SessionModes
-    ) -> tuple[Statement, Mapping[str, Any]]:
+    ) -> tuple[Statement, dict[str, Any]]:
         """The plan for lists of these lengths, and the parameters with an entry for each item."""
         missing = tuple(name for name in dict.fromkeys(statement.names) if name not in params)
         if missing:

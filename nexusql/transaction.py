@@ -237,7 +237,7 @@ class Transaction(Calls):
     def _implicit_commit(
         self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
     ) -> Rows:
-        """DDL where the database commits before it: refused, or by leave of the caller followed by a new transaction."""
+        """DDL where the database commits before it: refused, or by the caller's leave followed by a new transaction."""
         if statement.effects & Effect.SESSION and statement.verb in (
             "CREATE",
             "DROP",

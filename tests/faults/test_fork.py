@@ -1,4 +1,4 @@
-"""fork() and spawn with a manager in use: nobody reads the other's rows, nobody ends the other's session (test plan 10)."""
+"""fork() and spawn with a manager in use: nobody reads the other's rows or ends the other's session."""
 
 import asyncio
 import multiprocessing

@@ -1,5 +1,7 @@
 """Random nestings of blocks, failures and swallowed errors against a model dict (test plan 23)."""
 
+from typing import cast
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +28,7 @@ def run(tx: Transaction, block: list[object], fails: bool, model: set[int]) -> N
         if isinstance(step, int):
             insert(tx, step, model)
         else:
-            inner, inner_fails = step  # type: ignore[misc]
+            inner, inner_fails = cast(tuple[list[object], bool], step)
             before = set(model)
             try:
                 with tx.transaction():
