@@ -55,6 +55,7 @@ BY_CLASS: dict[str, type[Error]] = {
     "0A": NotSupportedError,
     "22": DataError,
     "23": IntegrityError,
+    "25": ProgrammingError,  # not in this state of a transaction
     "26": OperationalError,  # a prepared statement is gone, as behind a pooler
     "28": OperationalError,
     "3D": ProgrammingError,

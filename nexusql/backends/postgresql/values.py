@@ -1,7 +1,7 @@
 """What PostgreSQL is given: as psycopg2 has it, but for what it would lose or cannot know."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,7 @@ class BoundList(list[Any]):
 
     __slots__ = ("source",)
 
-    source: Sequence[Any]
+    source: list[Any]
 
 
 class PostgresqlValues(Values):
@@ -43,36 +43,37 @@ class PostgresqlValues(Values):
             timedelta: None,
             list: self._list,
             tuple: self._list,
-            Array: lambda wrapped: self._list(list(wrapped.items)),
+            Array: self._list,
         }
 
-    def _list(self, items: Sequence[Any]) -> Any:
+    def _list(self, items: Any) -> Any:
         """An array that psycopg2 writes with its type, or untyped text where its type is that of its column."""
-        bound = BoundList(self._nested(items))
-        bound.source = items
-        leaves = list(_leaves(items))
+        source = _plain(items)
+        bound = BoundList(_mapped(self.adapt, source))
+        bound.source = source
+        leaves = list(_leaves(source))
         if not leaves or any(isinstance(leaf, UUID) for leaf in leaves):
             return array_literal(bound)
         return bound
 
-    def _nested(self, items: Iterable[Any]) -> list[Any]:
-        return [self.adapt(item) if _items(item) is None else self._nested(_items(item) or ()) for item in items]
 
-
-def _items(value: Any) -> Sequence[Any] | None:
-    """The items of what is an array inside an array, None for anything else."""
+def _plain(value: Any) -> Any:
+    """Lists, tuples and arrays inside each other as lists; all else as it is."""
     if isinstance(value, Array):
-        return list(value.items)
-    return value if isinstance(value, (list, tuple)) else None
+        value = list(value.items)
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _leaves(items: Iterable[Any]) -> Iterable[Any]:
+def _mapped(adapt: Callable[[Any], Any], items: list[Any]) -> list[Any]:
+    return [_mapped(adapt, item) if type(item) is list else adapt(item) for item in items]
+
+
+def _leaves(items: list[Any]) -> Iterable[Any]:
     for item in items:
-        inner = _items(item)
-        if inner is None:
-            yield item
+        if type(item) is list:
+            yield from _leaves(item)
         else:
-            yield from _leaves(inner)
+            yield item
 
 
 def _decimal(value: Decimal) -> Decimal:

@@ -20,6 +20,7 @@ from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.values import Adapter, Adapters, Values, clock_text, finite_decimal, naive_time, to_utc
 from nexusql.config import ConnectionConfig, DatabaseType
 from nexusql.errors import (
+    ConnectionLost,
     DatabaseError,
     DataError,
     Error,
@@ -195,6 +196,8 @@ class SqliteBackend(CommonBackend):
     def map_error(self, error: Exception, raw: Raw | None, sql: str | None) -> Error:
         """See nexusql.backends.base.Backend; `code` is the extended result code, None before Python 3.11."""
         if not isinstance(error, (sqlite3.Error, sqlite3.Warning)):
+            if isinstance(error, MemoryError) and raw is not None and self.status(raw) is Status.UNKNOWN:
+                return driver_error(ConnectionLost, error, sql=sql)  # closed by another thread while it ran
             return error_of_python(error, sql)
         code = getattr(error, "sqlite_errorcode", None)
         return driver_error(_class_of(error, code), error, code=code, sql=sql)
@@ -220,8 +223,11 @@ class SqliteBackend(CommonBackend):
         parts = [name for name, _ in name_parts(table)]
         if not 1 <= len(parts) <= 2:
             return {}
-        schema = parts[0] if len(parts) == 2 else None
-        return dict(raw.execute("SELECT name, type FROM pragma_table_info(?, ?)", (parts[-1], schema)))
+        if len(parts) == 1:
+            return dict(raw.execute("SELECT name, type FROM pragma_table_info(?)", parts))
+        # Joined, because asking for a schema that is not there is an error; CROSS, for SQLite keeps that order.
+        columns = "SELECT t.name, t.type FROM pragma_database_list AS d CROSS JOIN pragma_table_info(?2, d.name) AS t"
+        return dict(raw.execute(f"{columns} WHERE d.name = ?1 COLLATE NOCASE", parts))
 
 
 def make(
