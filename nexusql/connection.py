@@ -37,6 +37,7 @@ class Connection:
     __slots__ = (
         "_backend",
         "_execute",
+        "_iterates",
         "_raw",
         "_watched",
         "broken",
@@ -53,6 +54,7 @@ class Connection:
         self._execute = backend.executor(raw)
         self._raw = raw
         # SQLite has no session modes, so there is nothing to look at before each statement.
+        self._iterates = backend.capabilities.fast_iteration
         self._watched = backend.capabilities.session_modes
         self.settings: tuple[str, ...] = ()
         self.modes = modes
@@ -113,7 +115,7 @@ class Connection:
                     rows.rowcount = cursor.rowcount
             else:
                 names = self.name_columns(description)
-                self.duplicates = extend_dicts(rows, cursor.fetchall(), names)
+                self.duplicates = extend_dicts(rows, cursor if self._iterates else cursor.fetchall(), names)
                 rows.columns = names
                 rows.rowcount = len(rows)
             return rows

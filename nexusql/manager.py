@@ -251,7 +251,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         return TransactionBlock(self._connected(), isolation, read_only, allow_ddl)
 
     def run_in_transaction(self, fn: Callable[[Transaction], T], *, retries: int = 5) -> T:
-        """Call `fn(tx)` in a transaction and commit; again after a serialization failure, a deadlock or a busy error."""
+        """Call `fn(tx)` in a transaction and commit; again after a serialization failure, deadlock or busy error."""
         return run_in_transaction(self._connected(), fn, retries)
 
     @contextmanager

@@ -40,6 +40,7 @@ class Capabilities:
     shared_connection: bool = False  # one connection for all, as an in-memory SQLite database has
     single_writer: bool = False  # one writer at a time, so that writers queue in the process
     releases_savepoints: bool = True
+    fast_iteration: bool = True  # whether iterating over a cursor is the driver's fastest way to its rows
     session_modes: bool = True  # whether a session can change how its server reads text
 
 

@@ -103,7 +103,7 @@ class MysqlBackend(CommonBackend):
 
     database_type = DatabaseType.MYSQL
     syntax = SYNTAX
-    capabilities = Capabilities(transactional_ddl=False)
+    capabilities = Capabilities(transactional_ddl=False, fast_iteration=False)
 
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open a session in utf8mb4. The driver's time-out ends once the server has accepted, so the wait is bounded
