@@ -5,6 +5,7 @@ import json
 import pytest
 
 from nexusql.errors import ProgrammingError, TranslationError
+from nexusql.sql import compile_statement
 from nexusql.sql.lexical import SessionModes
 from translating import MARIADB, MYSQL, OLD_SQLITE, SQLITE, Databases, said
 
@@ -209,6 +210,8 @@ def test_a_path_operator_is_never_taken_for_a_comment_on_mysql() -> None:
     for comment in ("# '{a}'", "#>> see below", "-- #> '{a}'"):
         sql = f"SELECT a {comment}\nFROM t"
         assert said(sql, "mysql", MYSQL).sql == sql
+    with pytest.raises(TranslationError, match="#> starts a comment"):
+        compile_statement("DELETE FROM t WHERE data #>> '{a}' = 'x'", "mysql", modes=MYSQL)
 
 
 def test_an_aggregate_before_a_dynamic_label_is_refused_on_sqlite() -> None:

@@ -257,6 +257,8 @@ def test_days_before_today(everywhere: Databases) -> None:
         "b - a::date",
         "CAST(a AS TIMESTAMP) - CAST(b AS TIMESTAMP)",
         "NOW() - :delta",
+        ":delta + NOW()",
+        "created_at::timestamp + delta",
     ],
 )
 @pytest.mark.parametrize(("dialect", "modes"), [("sqlite", SQLITE), ("mysql", MARIADB)])
@@ -268,6 +270,6 @@ def test_a_difference_that_would_be_computed_with_numbers_is_refused(
 
 
 def test_a_moment_as_a_number_is_native_on_mysql() -> None:
-    assert said("SELECT NOW(6) + 0, CURRENT_DATE + 0, -NOW(6) FROM t", "mysql", MARIADB).sql == (
-        "SELECT NOW(6) + 0, CURRENT_DATE + 0, -NOW(6) FROM t"
+    assert said("SELECT NOW(6) + 0, CURRENT_DATE + 0, 0 + CURRENT_DATE, -NOW(6) FROM t", "mysql", MARIADB).sql == (
+        "SELECT NOW(6) + 0, CURRENT_DATE + 0, 0 + CURRENT_DATE, -NOW(6) FROM t"
     )

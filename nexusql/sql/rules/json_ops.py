@@ -128,13 +128,17 @@ def _path_key(item: str) -> Key:
 
 
 def refuse_commented_paths(rewrite: Rewrite) -> None:
-    """#> and #>> are refused where # starts a comment: the rest of the line would be lost without a word."""
-    for i, token in enumerate(rewrite.tokens):
-        if (
-            token.kind == "-"
-            and _COMMENTED_PATH.match(token.text)
-            and ends_operand(rewrite.tokens, rewrite.tokens.prev(i))
-        ):
+    """#> and #>> are refused where # starts a comment: the rest of the line would be lost without a word.
+
+    Such a comment may also stand behind the last token.
+    """
+    if "#>" not in rewrite.source:
+        return
+    tokens = rewrite.tokens
+    end = max((token.start + len(token.text) for token in tokens if token.start >= 0), default=0)
+    behind = Token("-", rewrite.source[end:].lstrip())
+    for i, token in enumerate((*tokens, behind)):
+        if token.kind == "-" and _COMMENTED_PATH.match(token.text) and ends_operand(tokens, tokens.prev(i)):
             raise rewrite.refuse("#> starts a comment here; chain -> and ->> instead", i)
 
 

@@ -66,10 +66,11 @@ def _sum(rewrite: Rewrite, start: int, end: int, is_date: bool) -> int:
             moved = f"CAST({{0}} {tokens[after].text} INTERVAL '{days} days' AS DATE)"
             rewrite.words |= {"CAST", "INTERVAL"}
             return put(tokens, start, stop, fill(moved, tokens[start:end])) - 1
-        if (tokens[after].text == "-" or is_date) and not _adds_interval(tokens, first, stop):
+        if not _adds_interval(tokens, first, stop):
             raise _refused(rewrite, start)
-    if tokens.op(before, "-") and ends_operand(tokens, tokens.prev(before)):
-        if not _adds_interval(tokens, operand_start(tokens, before, _FACTORS), before):
+    if tokens.kind(before) == "o" and tokens[before].text in "+-" and ends_operand(tokens, tokens.prev(before)):
+        first = operand_start(tokens, before, _FACTORS)
+        if not _adds_interval(tokens, first, before) and not tokens.text(first, tokens.prev(before) + 1).isdigit():
             raise _refused(rewrite, start)
     return start
 
@@ -80,6 +81,6 @@ def _adds_interval(tokens: Tokens, start: int, end: int) -> bool:
 
 def _refused(rewrite: Rewrite, position: int) -> Exception:
     return rewrite.refuse(
-        "moments are not subtracted here; EXTRACT(EPOCH FROM a - b) gives seconds, and INTERVAL moves a moment",
+        "only an INTERVAL moves a moment here (:n * INTERVAL '1 day'), and EXTRACT(EPOCH FROM a - b) compares two",
         position,
     )

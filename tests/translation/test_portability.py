@@ -1,0 +1,180 @@
+"""docs/DIALECTS.md holds: its differences are as it says, and what it says is translated has a test."""
+
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pymysql
+import pytest
+
+import servers
+from nexusql.errors import TranslationError
+from translating import MARIADB, MYSQL, SQLITE, Databases, said
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "DIALECTS.md").read_text("utf-8")
+FAILS = "an error"
+
+# What differs and is not translated: a statement, and what SQLite, PostgreSQL and MariaDB answer.
+DIFFERENCES: dict[str, tuple[str, Any, Any, Any]] = {
+    "like-case": ("'Anna' LIKE 'anna'", 1, 0, 1),
+    "equals-case": ("'Anna' = 'anna'", 0, 0, 1),
+    "equals-blanks": ("'a ' = 'a'", 0, 0, 1),
+    "ilike-letters": ("'Ä' ILIKE 'ä'", 0, 1, 1),
+    "ilike-accents": ("'e' ILIKE 'é'", 0, 0, 1),
+    "like-escape": ("'a%b' LIKE 'a\\%b'", 0, 1, 1),
+    "upper": ("UPPER('ä')", "ä", "Ä", "Ä"),
+    "length": ("LENGTH('ä')", 1, 1, 2),
+    "substr": ("SUBSTR('abc', -2)", "bc", "abc", "bc"),
+    "integer-division": ("7 / 2", 3, 3, 3.5),
+    "caret": ("2 ^ 3", FAILS, 8.0, 1),
+    "overflow": ("9223372036854775807 + 1", 9.223372036854776e18, FAILS, FAILS),
+    "text-plus-number": ("'5 apples' + 1", 6, FAILS, 6.0),
+    "null-order": (
+        "MIN(r) FROM (SELECT ROW_NUMBER() OVER (ORDER BY n) AS r, n FROM (SELECT 1 AS n UNION ALL SELECT NULL)"
+        " AS t) AS u WHERE n IS NULL",
+        1,
+        2,
+        1,
+    ),
+    "boolean-text": ("(1 = 1)::text", "1", "true", "1"),
+    "float-text": ("2.0::float8::text", "2.0", "2", "2"),
+    "moment-text": (
+        "'2024-01-01 10:00:00'::timestamp::text",
+        "2024-01-01 10:00:00.000000",
+        "2024-01-01 10:00:00",
+        "2024-01-01 10:00:00.000000",
+    ),
+    "cast-integer": ("CAST(2.7 AS INTEGER)", 2, 3, 3),
+    "cast-decimal": ("CAST(2.5 AS DECIMAL)", 2.5, 2.5, 3.0),
+    "cast-half": ("2.5::float8::int", 3, 2, 2),
+    "cast-range": ("70000::smallint", 70000, FAILS, 70000),
+    "cast-nonsense": ("'12abc'::int", 12, FAILS, 12),
+    "cast-char": ("'a'::char(3)", "a", "a  ", "a"),
+    "cast-no-date": ("'2024-02-30'::date", "2024-02-30", FAILS, None),
+    "cast-number-moment": ("(20240131)::text::date", None, "2024-01-31", "2024-01-31"),
+    "date-and-moment": ("'2024-01-02'::date < '2024-01-02'::timestamp", 1, 0, 0),
+    "date-and-interval": (
+        "'2024-01-02'::date + INTERVAL '1 day'",
+        "2024-01-03 00:00:00.000000",
+        "2024-01-03 00:00:00.000000",
+        "2024-01-03",
+    ),
+    "half-a-month": (
+        "'2024-01-01'::timestamp + 1.5 * INTERVAL '1 month'",
+        "2024-02-01 00:00:00.000000",
+        "2024-02-16 00:00:00.000000",
+        "2024-03-01 00:00:00.000000",
+    ),
+    "moment-column-difference": ("a - b FROM (SELECT '2024-01-03' AS a, '2024-01-01' AS b) AS t", 0, FAILS, 0.0),
+    "json-index-of-object": ("'{\"a\": 1}'::jsonb ->> 0", None, None, '{"a": 1}'),
+    "json-exponent": ("'{\"a\": 1e2}'::jsonb ->> 'a'", "1e2", "100", "1e2"),
+    "json-path-digits": ("'{\"0\": \"x\"}'::jsonb #>> '{0}'", None, "x", FAILS),
+    "json-containment": ("'[[1, 2]]'::jsonb @> '[1]'::jsonb", FAILS, 0, 1),
+    "any-array": ("1 = ANY ('{1,2}'::int[])", FAILS, 1, FAILS),
+    "filter": ("COUNT(*) FILTER (WHERE 1 = 1)", 1, 1, FAILS),
+    "regex": ("'a' ~ 'A|a'", FAILS, 1, FAILS),
+    "random": ("random() < 1 OR random() >= 1", 1, 1, FAILS),
+    "to-char": ("to_char('2024-01-01'::timestamp, 'YYYY')", FAILS, "2024", "2024"),
+    "nulls-last": ("n FROM (SELECT 1 AS n) AS t ORDER BY n NULLS LAST", 1, 1, FAILS),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_difference_is_as_documented(everywhere: Databases, name: str) -> None:
+    expression, *expected = DIFFERENCES[name]
+    for kind, answer in zip(servers.KINDS, expected, strict=True):
+        session = everywhere.sessions[kind]
+        try:
+            ((found,),) = session.run(f"SELECT {expression}")
+        except (TranslationError, sqlite3.Error, psycopg2.Error, pymysql.Error):
+            found = FAILS
+        assert found == answer, kind
+    assert f"`{name}`" in DOCUMENT, "it is not in docs/DIALECTS.md"
+
+
+def test_the_document_lists_no_difference_without_a_test() -> None:
+    section = DOCUMENT.split("## What differs")[1].split("\n## ")[0]
+    named = set(re.findall(r"^\| `([\w-]+)`", section, re.MULTILINE))
+    assert named == set(DIFFERENCES)
+
+
+def test_each_test_that_the_document_names_exists() -> None:
+    named = re.findall(r"(test_\w+)\.py::(test_\w+)", DOCUMENT)
+    assert len(named) > 15
+    for module, function in named:
+        (path,) = (ROOT / "tests").rglob(f"{module}.py")
+        assert re.search(rf"def {function}\b", path.read_text("utf-8")), f"{module}::{function}"
+
+
+CANONICAL = [
+    "SELECT id::text, state->>'a', NOW() - INTERVAL '1 day' FROM t WHERE name ILIKE :q ORDER BY id OFFSET 2 LIMIT 1",
+    "SELECT data->'x'->>:k, GREATEST(a, b), a IS DISTINCT FROM b, x::boolean, y::timestamp, z::numeric(4, 1) FROM t",
+    "SELECT ts + :n * INTERVAL '2 hours', date_trunc('month', ts), EXTRACT(EPOCH FROM ts), gen_random_uuid() FROM t",
+    "SELECT STRING_AGG(a, '; ') FROM t WHERE d > CURRENT_DATE - 7 FETCH FIRST 5 ROWS ONLY",
+    "INSERT INTO t (a, b) VALUES (:a, :b::jsonb) ON CONFLICT (a) DO UPDATE SET b = EXCLUDED.b WHERE t.c < NOW()",
+    "INSERT INTO t (a, b) SELECT a, b::int FROM s ON CONFLICT DO NOTHING",
+    "SELECT * FROM t WHERE id = :id FOR SHARE SKIP LOCKED",
+    "UPDATE t SET at = CURRENT_TIMESTAMP, data = :p::jsonb, n = (data->>'n')::int + 1 WHERE a = TRUE",
+    "DELETE FROM t WHERE at < NOW() - INTERVAL '30 days' AND x::date = DATE '2024-01-31'",
+]
+
+
+@pytest.mark.parametrize("sql", CANONICAL)
+def test_a_second_reader_parses_what_is_said(sql: str) -> None:
+    sqlglot = pytest.importorskip("sqlglot")
+    assert sqlglot.parse_one(said(sql, "mysql", MYSQL).sql, dialect="mysql")
+    if "FOR SHARE" not in sql:  # MariaDB's words, which sqlglot does not know
+        assert sqlglot.parse_one(said(sql, "mysql", MARIADB).sql, dialect="mysql")
+    if "ON CONFLICT" not in sql:  # sqlglot takes ON for a join's, too
+        assert sqlglot.parse_one(said(sql, "sqlite", SQLITE).sql, dialect="sqlite")
+
+
+def test_postgresql_is_left_as_it_is() -> None:
+    for sql in CANONICAL:
+        assert said(sql, "postgresql", MARIADB._replace(flavour="")).sql == sql
+
+
+def test_the_day_of_a_small_application(everywhere: Databases) -> None:
+    """What a client writes in a day, in canonical SQL, with the same answers everywhere."""
+    assert sqlite3.sqlite_version_info >= (3, 35)
+    everywhere.do(
+        "CREATE TABLE jobs (id VARCHAR(40) PRIMARY KEY, name VARCHAR(100) NOT NULL, state JSONB,"
+        " ok BOOLEAN DEFAULT FALSE, tries INTEGER DEFAULT 0, created_at TIMESTAMP DEFAULT NOW(), due TIMESTAMP)"
+    )
+    insert = (
+        "INSERT INTO jobs (id, name, state, due) VALUES (:id, :name, :state::jsonb, :due::timestamp)"
+        " ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, state = EXCLUDED.state, tries = jobs.tries + 1"
+    )
+    for number in (1, 2, 3, 2):
+        everywhere.answers(
+            insert,
+            {
+                "id": f"job-{number}",
+                "name": f"Jöb 'n°{number}' 100%",
+                "state": {"step": number, "tags": ["a", "b;c"], "note": "TRUE NOW() ::text -- ;", "done": number == 2},
+                "due": f"2024-02-{26 + number} 12:00:00",
+            },
+        )
+    everywhere.answers("UPDATE jobs SET ok = TRUE WHERE (state->>'done')::boolean AND created_at <= NOW()")
+    everywhere.agree(
+        "SELECT id, ok, tries, name || '!' FROM jobs ORDER BY id LIMIT :n OFFSET :skip", {"n": 2, "skip": 1}
+    )
+    everywhere.agree("SELECT id, state->'tags'->>1, state->>'note' FROM jobs WHERE state->>'step' = :s", {"s": "2"})
+    everywhere.agree("SELECT COUNT(*)::int FROM jobs WHERE name ILIKE :q AND NOT ok", {"q": "j%'N%100\\%"})
+    everywhere.agree(
+        "SELECT id FROM jobs WHERE due BETWEEN :at::timestamp - INTERVAL '1 day' AND :at::timestamp ORDER BY due DESC",
+        {"at": "2024-02-29 12:00:00"},
+    )
+    everywhere.agree(
+        "SELECT date_trunc('month', due) AS m, COUNT(*), MAX(tries), STRING_AGG(DISTINCT 'x', ',') FROM jobs"
+        " GROUP BY 1 ORDER BY m"
+    )
+    everywhere.agree(
+        "SELECT id, CASE WHEN ok THEN 'yes' ELSE 'no' END FROM jobs WHERE ok IS NOT DISTINCT FROM :ok ORDER BY id",
+        {"ok": True},
+    )
+    everywhere.agree("DELETE FROM jobs WHERE due < :at::timestamp RETURNING id", {"at": "2024-02-28"})
+    everywhere.agree("SELECT COUNT(*) FROM jobs")
