@@ -1,6 +1,7 @@
 """Opening sessions: how they are set up, what is refused, and that no wait is longer than asked for."""
 
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -260,19 +261,18 @@ def test_mysql_sessions_append_to_the_servers_modes() -> None:
 def test_a_password_outside_latin_1_is_sent_as_utf_8() -> None:
     servers.require("mysql")
     password = "pä€😀'"
+    user = f"nx_password_{os.getpid()}"
     with servers.admin_cursor("mysql") as cursor:
-        cursor.execute("CREATE USER nx_password@'127.0.0.1' IDENTIFIED BY %s", (password,))
-        cursor.execute("GRANT ALL ON *.* TO nx_password@'127.0.0.1'")
+        cursor.execute(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY %s", (password,))
+        cursor.execute(f"GRANT ALL ON *.* TO {user}@'127.0.0.1'")
         try:
-            config = ConnectionConfig(
-                DatabaseType.MYSQL, servers.server_url("mysql"), username="nx_password", password=password
-            )
+            config = ConnectionConfig(DatabaseType.MYSQL, servers.server_url("mysql"), username=user, password=password)
             with Driven(backend_for(config), config) as session:
                 assert session.value("SELECT 1") == 1
                 assert password not in repr(vars(session.raw))
                 assert session.raw.password == b""
         finally:
-            cursor.execute("DROP USER nx_password@'127.0.0.1'")
+            cursor.execute(f"DROP USER {user}@'127.0.0.1'")
 
 
 CANARY = "S3CR%T;{}'\"@/#"

@@ -1,9 +1,11 @@
 """What the databases really raise, and what nexusql makes of it: each code is provoked on the live servers."""
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -12,7 +14,9 @@ import pytest
 
 import servers
 from driving import Driven, driven
+from nexusql.backends import backend_for
 from nexusql.backends.base import Status
+from nexusql.config import ConnectionConfig
 from nexusql.errors import (
     CheckViolation,
     ConnectionLost,
@@ -203,9 +207,8 @@ def test_a_lock_that_is_not_granted_in_time(two: tuple[Driven, Driven], kind: st
     other.run("UPDATE parent SET name = 'y' WHERE id = 1")
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 def test_a_lock_that_is_not_waited_for(two: tuple[Driven, Driven], kind: str) -> None:
-    if kind == "sqlite":
-        return
     one, other = two
     one.backend.begin(one.raw, None, False, "")
     one.run("SELECT * FROM parent FOR UPDATE")
@@ -231,9 +234,8 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
     return outcomes
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 def test_a_deadlock_has_one_victim(two: tuple[Driven, Driven], kind: str) -> None:
-    if kind == "sqlite":
-        return
     one, other = two
     for session, row in ((one, 1), (other, 2)):
         session.run("SET lock_timeout = 0" if kind == "postgresql" else "SET SESSION innodb_lock_wait_timeout = 20")
@@ -255,9 +257,8 @@ def test_a_deadlock_has_one_victim(two: tuple[Driven, Driven], kind: str) -> Non
         assert session.backend.status(session.raw) is Status.IDLE
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 def test_a_serialization_failure_is_one(two: tuple[Driven, Driven], kind: str) -> None:
-    if kind == "sqlite":
-        return
     one, other = two
     if kind == "mysql":
         one.run("SET SESSION innodb_snapshot_isolation = ON")
@@ -285,9 +286,8 @@ def test_a_serialization_failure_may_come_with_the_commit() -> None:
         assert other.backend.status(other.raw) is Status.IDLE
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_sqlite_upgrading_a_stale_snapshot_is_a_lock_time_out_at_once(two: tuple[Driven, Driven], kind: str) -> None:
-    if kind != "sqlite":
-        return
     one, other = two
     one.run("BEGIN DEFERRED")
     one.run("SELECT * FROM parent")
@@ -299,17 +299,16 @@ def test_sqlite_upgrading_a_stale_snapshot_is_a_lock_time_out_at_once(two: tuple
 # Limits of time
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 def test_a_statement_beyond_its_time_limit(session: Driven, kind: str) -> None:
     if kind == "postgresql":
         session.run("SET statement_timeout = 100")
         error = failure(session, "SELECT pg_sleep(5)")
         assert (type(error).__name__, error.code) == ("QueryTimeout", "57014")
-    elif kind == "mysql":
+    else:
         session.run("SET SESSION max_statement_time = 0.1")
         error = failure(session, "SELECT SLEEP(5) FROM parent")
         assert error.code == 1969
-    else:
-        return
     assert isinstance(error, QueryTimeout)
     assert session.value("SELECT 1") == 1
 
@@ -341,9 +340,8 @@ def test_a_statement_cancelled_by_someone_is_no_time_out(session: Driven, kind: 
 # States of a transaction
 
 
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
 def test_a_statement_after_a_failed_one_is_an_aborted_transaction_on_postgresql(session: Driven, kind: str) -> None:
-    if kind != "postgresql":
-        return
     session.backend.begin(session.raw, None, False, "")
     failure(session, "SELECT missing FROM parent")
     error = failure(session, "SELECT 1")
@@ -382,9 +380,8 @@ def test_a_conflict_that_rolls_back_leaves_no_transaction_on_sqlite() -> None:
 # Sessions that end
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 def test_a_session_ended_by_the_server(session: Driven, kind: str) -> None:
-    if kind == "sqlite":
-        return
     with servers.admin_cursor(kind) as cursor:
         if kind == "postgresql":
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (session.raw.get_backend_pid(),))
@@ -430,23 +427,24 @@ def test_a_packet_beyond_the_limit_is_a_data_error_and_ends_the_session() -> Non
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_too_many_connections(kind: str) -> None:
     servers.require(kind)
-    url = servers.server_url(kind)
+    config = ConnectionConfig.from_url(servers.server_url(kind))
+    user = f"nx_limited_{os.getpid()}"
+    role = user if kind == "postgresql" else f"{user}@'127.0.0.1'"
+    limited = Driven(backend_for(config), replace(config, username=user, password=None))
     with servers.admin_cursor(kind) as cursor:
         if kind == "postgresql":
-            cursor.execute("CREATE ROLE nx_limited LOGIN CONNECTION LIMIT 1")
+            cursor.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
         else:
-            cursor.execute("CREATE USER nx_limited@'127.0.0.1' WITH MAX_USER_CONNECTIONS 1")
-            cursor.execute("GRANT ALL ON test.* TO nx_limited@'127.0.0.1'")
-        limited = url.replace("root@", "nx_limited@")
+            cursor.execute(f"CREATE USER {role} WITH MAX_USER_CONNECTIONS 1")
+            cursor.execute(f"GRANT ALL ON {config.database_name}.* TO {role}")
         try:
-            with driven(limited):
+            with limited:
                 with pytest.raises(OperationalError) as caught:
-                    driven(limited).__enter__()
+                    Driven(limited.backend, limited.config).__enter__()
                 assert caught.value.code in ("53300", 1226, 1203)
                 assert not isinstance(caught.value, ConnectionLost)
-            time.sleep(0.1)
         finally:
-            cursor.execute("DROP ROLE nx_limited" if kind == "postgresql" else "DROP USER nx_limited@'127.0.0.1'")
+            cursor.execute(f"DROP {'ROLE' if kind == 'postgresql' else 'USER'} {role}")
 
 
 # Values that the drivers refuse
@@ -508,9 +506,10 @@ def test_errors_of_integrity_are_one_family(session: Driven) -> None:
         assert isinstance(failure(session, sql), IntegrityError)
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 def test_a_feature_that_is_not_there(session: Driven, kind: str) -> None:
-    if kind == "postgresql":
-        assert isinstance(failure(session, "SELECT * FROM elsewhere.public.parent"), NotSupportedError)
-    elif kind == "mysql":
-        sql = "SELECT * FROM parent WHERE id IN (SELECT id FROM child LIMIT 1)"
-        assert isinstance(failure(session, sql), NotSupportedError)
+    sql = {
+        "postgresql": "SELECT * FROM elsewhere.public.parent",
+        "mysql": "SELECT * FROM parent WHERE id IN (SELECT id FROM child LIMIT 1)",
+    }
+    assert isinstance(failure(session, sql[kind]), NotSupportedError)

@@ -48,7 +48,11 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1][-30:]}")
+def case_name(case: tuple[str, str]) -> str:
+    return f"{case[0]} {case[1].rpartition('=')[2]}"
+
+
+@pytest.fixture(scope="module", params=CASES, ids=case_name)
 def session(request: pytest.FixtureRequest) -> Iterator[Driven]:
     """A session in one of the modes, with a table whose content nothing may change."""
     kind, mode = request.param
@@ -180,14 +184,21 @@ def read_clock(text: str) -> timedelta:
     return -span if text.startswith("-") else span
 
 
+@pytest.fixture(scope="module", params=servers.KINDS)
+def default(request: pytest.FixtureRequest) -> Iterator[Driven]:
+    """A session in its own modes on each database."""
+    servers.require(request.param)
+    with servers.fresh_database(request.param) as url, driven(url) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module", params=list(COLUMNS["sqlite"]))
-def column(request: pytest.FixtureRequest, session: Driven) -> Iterator[str]:
+def column(request: pytest.FixtureRequest, default: Driven) -> Iterator[str]:
     """A table `held` with one column for a kind of value."""
-    kind, _ = COLUMNS[session.backend.syntax.dialect][request.param]
-    session.run("DROP TABLE IF EXISTS held")
-    session.run(f"CREATE TABLE held (a {kind})")
+    kind, _ = COLUMNS[default.backend.syntax.dialect][request.param]
+    default.run(f"CREATE TABLE held (a {kind})")
     yield request.param
-    session.run("DROP TABLE held")
+    default.run("DROP TABLE held")
 
 
 keys = st.text(max_size=5).filter(lambda key: "\x00" not in key)  # jsonb holds no NUL
@@ -204,15 +215,15 @@ VALUES = {
 
 
 @given(st.data())
-def test_a_stored_value_comes_back(session: Driven, column: str, data: st.DataObject) -> None:
+def test_a_stored_value_comes_back(default: Driven, column: str, data: st.DataObject) -> None:
     value = data.draw(VALUES[column])
-    _, read = COLUMNS[session.backend.syntax.dialect][column]
-    session.run("DELETE FROM held")
-    session.run("INSERT INTO held VALUES ({})", value)
-    got = session.value("SELECT a FROM held")
+    _, read = COLUMNS[default.backend.syntax.dialect][column]
+    default.run("DELETE FROM held")
+    default.run("INSERT INTO held VALUES ({})", value)
+    got = default.value("SELECT a FROM held")
     assert (read(got) if read else got) == value
     if column != "json":
-        assert session.value("SELECT COUNT(*) FROM held WHERE a = {}", value) == 1
+        assert default.value("SELECT COUNT(*) FROM held WHERE a = {}", value) == 1
 
 
 @given(st.lists(moments, min_size=2, max_size=5), st.lists(aware, min_size=2, max_size=5))
@@ -231,10 +242,15 @@ def bound_by_hexadecimal(session: Driven, value: str) -> str:
     return f"CONVERT(X'{digits}' USING utf8mb4)"
 
 
+def on(*kinds: str) -> pytest.MarkDecorator:
+    """Only the sessions on these databases, in all their modes."""
+    cases = [case for case in CASES if case[0] in kinds]
+    return pytest.mark.parametrize("session", cases, indirect=True, ids=map(case_name, cases), scope="module")
+
+
+@on("postgresql", "mysql")
 @given(texts)
 def test_what_the_driver_writes_is_what_the_server_binds(session: Driven, value: str) -> None:
-    if session.backend.syntax.dialect == "sqlite":
-        return  # its driver binds
     with refusable():
         session.run("SELECT {}", value)  # refuses what is no text
         literal = bound_by_hexadecimal(session, value)
@@ -242,10 +258,9 @@ def test_what_the_driver_writes_is_what_the_server_binds(session: Driven, value:
         assert session.value(f"SELECT {equal % literal}", value) in (1, True)
 
 
+@on("postgresql")
 @given(texts)
 def test_psycopg2_writes_what_a_prepared_statement_is_given(session: Driven, value: str) -> None:
-    if session.backend.syntax.dialect != "postgresql":
-        return
     with refusable():
         session.run("DEALLOCATE ALL")
         session.run("PREPARE oracle(bytea, text) AS SELECT convert_from($1, 'UTF8') = $2, $2")
