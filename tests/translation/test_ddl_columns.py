@@ -321,6 +321,21 @@ def test_a_json_text_that_looks_like_a_number_stays_json(database: Database) -> 
     assert value == (1.0 if database.kind == "postgresql" else "1.0")
 
 
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        (r"BYTEA DEFAULT '\x00ff27'", b"\x00\xff'"),
+        (r"BYTEA NOT NULL DEFAULT '\x5c5C'::bytea", b"\\\\"),
+        ("BYTEA DEFAULT 'it''s'", b"it's"),
+        ("BYTEA DEFAULT ''", b""),
+    ],
+)
+def test_a_default_of_bytes_is_bytes(database: Database, definition: str, expected: bytes) -> None:
+    value = the_default(database, definition)
+    assert not isinstance(value, str)
+    assert bytes(value) == expected
+
+
 def test_bytes_come_back_as_bytes(database: Database) -> None:
     database.run("CREATE TABLE t (data BYTEA)")
     database.native("INSERT INTO t VALUES (?)", b"\x00\xff'\\ 12")

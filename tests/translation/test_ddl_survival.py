@@ -30,9 +30,11 @@ TEXTS = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), max_size=12),
 )
-# At a BOOLEAN these are truth values, not text.
+# At a BOOLEAN these are truth values, and what starts with \x is bytes at a BYTEA: not text.
 TRUTHS = frozenset("true t yes y on 1 false f no n off 0".split())
-LITERALS = TEXTS.filter(lambda text: text.lower() not in TRUTHS).map(lambda text: "'" + text.replace("'", "''") + "'")
+LITERALS = TEXTS.filter(lambda text: text.lower() not in TRUTHS and text[:2] != "\\x").map(
+    lambda text: "'" + text.replace("'", "''") + "'"
+)
 NAMES = TEXTS.filter(lambda text: "`" not in text and text.strip()).map(
     lambda text: '"' + text.replace('"', '""') + '"'
 )

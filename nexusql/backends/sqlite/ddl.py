@@ -56,6 +56,7 @@ _DEFAULTS = Defaults(
     },
     uuid=lambda _modes: RANDOM_UUID,
     false_true=("0", "1"),
+    bytes_of="CAST({} AS BLOB)",
 )
 
 DDL_RULES: tuple[Rule, ...] = (

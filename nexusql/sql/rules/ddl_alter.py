@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.ddl_defaults import Defaults
 from nexusql.sql.rules.ddl_reader import Column, ColumnType, Table, read_type
-from nexusql.sql.rules.ddl_text import Edits, folded, identifier, is_name
+from nexusql.sql.rules.ddl_text import Edits, folded, identifier, is_name, name_end
 from nexusql.sql.rules.ddl_types import native_type, write_type
 from nexusql.sql.syntax import Rewrite
 
@@ -71,7 +71,8 @@ class Actions:
         edits.drop(start, tokens.prev(name) + 1)
         error = self.tolerated[what]
         if isinstance(error, str):
-            error = error.format(name=identifier(tokens[name].text), written=tokens[name].text)
+            written = tokens.text(name, name_end(tokens, name))
+            error = error.format(name=".".join(map(identifier, written.split("."))), written=written)
         rewrite.tolerate.add(error)
 
     def _add(self, rewrite: Rewrite, table: Table, edits: Edits, i: int) -> None:

@@ -9,7 +9,8 @@ from nexusql.sql.rules.ddl_text import Edits, code, folded, identifier, name_end
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import Token, Tokens
 
-_ENTITIES = {"CHECK": "CHECK", "UNIQUE": "UNIQUE", "REFERENCES": "FOREIGN KEY"}
+# What a clause of a column is called at the table.
+_ENTITIES = {"CHECK": "CHECK", "PRIMARY KEY": "PRIMARY KEY", "UNIQUE": "UNIQUE", "REFERENCES": "FOREIGN KEY"}
 
 
 def _never(_modes: SessionModes) -> bool:
@@ -127,7 +128,7 @@ def _item(tokens: Tokens, column: Column, clause: Clause) -> list[Token]:
     item.append(Token("o", _ENTITIES[clause.kind]))
     if clause.kind != "CHECK":
         item += [Token("o", f" ({tokens[column.start].text})")]
-    if clause.kind == "UNIQUE":
+    if clause.kind in ("PRIMARY KEY", "UNIQUE"):
         return item
     body = clause.body if clause.kind == "REFERENCES" else tokens.next(clause.body)
     match = tokens.find("MATCH", start=body, end=clause.end) if clause.kind == "REFERENCES" else -1

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.rules.casts import hexadecimal
 from nexusql.sql.rules.ddl_reader import ColumnType, Table
 from nexusql.sql.rules.ddl_text import Edits, code
 from nexusql.sql.syntax import Rewrite
@@ -34,13 +35,15 @@ class Defaults:
     `moments` has the target's text for NOW, UTC (now, in UTC), DATE, TIME and MIDNIGHT (today, as a timestamp); in it,
     `{precision}` stands for the digits that the column keeps of a second. `uuid` gives an expression for a random UUID;
     `false_true` has the words for these where FALSE and TRUE are none; `bracketed` are canonical types whose literals
-    need brackets. `native_now` says that NOW() is the target's own too, so that a native column may mean that.
+    need brackets; `bytes_of` makes bytes of a string where one does not by itself. `native_now` says that NOW() is the
+    target's own too, so that a native column may mean that.
     """
 
     moments: Mapping[str, str]
     uuid: Callable[[SessionModes], str]
     false_true: tuple[str, str] | None = None
     bracketed: frozenset[str] = frozenset()
+    bytes_of: str = ""
     native_now: bool = False
 
     def __call__(self, rewrite: Rewrite, table: Table, edits: Edits) -> None:
@@ -69,7 +72,7 @@ class Defaults:
         if moment and native and (self.native_now or tokens.word(first) in _COMMON):
             edits.freeze(start, end)
             return
-        said = self._said(rewrite, first, value_end, kind, moment)
+        said = self._said(rewrite, first, value_end, kind, moment, native=native)
         if said is not None:
             if said != tokens.text(start, end):
                 edits.swap(start, end, said)
@@ -85,7 +88,9 @@ class Defaults:
             edits.insert(start, "(")
             edits.insert(end, ")")
 
-    def _said(self, rewrite: Rewrite, start: int, end: int, kind: ColumnType, moment: str | None) -> str | None:
+    def _said(
+        self, rewrite: Rewrite, start: int, end: int, kind: ColumnType, moment: str | None, *, native: bool
+    ) -> str | None:
         """The target's text for a value that it says in another way, else None."""
         tokens = rewrite.tokens
         word, text = tokens.word(start), tokens.text(start, end)
@@ -97,6 +102,10 @@ class Defaults:
             return self._moment(moment, _precision(tokens, kind), kind)
         if word in _UUIDS and _is_call(tokens, start, end):
             return f"({self.uuid(rewrite.modes)})"
+        if native:
+            return None
+        if kind.name == "BYTEA" and tokens.kind(start) == "'" and start + 1 == end:
+            return self._bytes(rewrite, start)
         if text.lower() in _BOOLEANS and (kind.name == "BOOLEAN" if not word else self.false_true is not None):
             return (self.false_true or ("FALSE", "TRUE"))[_BOOLEANS[text.lower()]]
         return None
@@ -112,6 +121,18 @@ class Defaults:
         said = self.moments[moment].format(precision=precision)
         # MySQL takes CURRENT_TIMESTAMP without brackets at a timestamp only.
         return f"({said})" if said[-1] == ")" and said[0] != "(" and kind.name not in _TIMESTAMPS else said
+
+    def _bytes(self, rewrite: Rewrite, position: int) -> str | None:
+        """The text for bytes, which PostgreSQL writes as a string, in hexadecimal or as they are."""
+        text = rewrite.tokens[position].text
+        if text[0] != "'":
+            return None
+        said = hexadecimal(text)
+        if said is None:
+            if "\\" in text:
+                raise rewrite.refuse("give these bytes in hexadecimal, as '\\x0aff'", position)
+            return f"({self.bytes_of.format(text)})" if self.bytes_of else None
+        return f"({said})" if "BYTEA" in self.bracketed else said
 
     def _array(self, rewrite: Rewrite, start: int, end: int) -> str | None:
         """The text for an array, which is JSON here; only the empty one can be told for sure."""

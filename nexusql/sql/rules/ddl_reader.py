@@ -14,6 +14,7 @@ _STARTERS = frozenset(
     "CONSTRAINT NOT NULL DEFAULT PRIMARY UNIQUE REFERENCES CHECK FOREIGN GENERATED AS COLLATE AUTOINCREMENT "
     "AUTO_INCREMENT ON DEFERRABLE INITIALLY MATCH COMMENT FIRST AFTER".split()
 )
+_BEFORE_NAMES = frozenset(("ALTER", "COLUMN", "CONSTRAINT", "DROP", "REFERENCES", "RENAME", "TO"))
 _TABLE_CONSTRAINTS = frozenset(("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"))
 _SERIALS = {"SERIAL2": "SMALLSERIAL", "SERIAL4": "SERIAL", "SERIAL8": "BIGSERIAL"}
 _BRACKETS = re.compile(r"\[\s*\d*\s*\]")
@@ -151,7 +152,7 @@ def is_native(rewrite: Rewrite, table: Table) -> bool:
             return True
         if _BRACKETED_NAME.fullmatch(token.text) and level < 2 and tokens.word(tokens.prev(i)) != "ARRAY":
             return True
-        if token.kind != "w" or level > 1 or i in names or tokens.word(tokens.prev(i)) in ("CONSTRAINT", "COLUMN"):
+        if token.kind != "w" or level > 1 or i in names or tokens.word(tokens.prev(i)) in _BEFORE_NAMES:
             continue
         for marker in markers:
             if token.text.upper() == marker[0] and _follows(tokens, i, marker):
