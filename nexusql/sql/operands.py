@@ -78,9 +78,9 @@ def primary_start(tokens: Tokens, i: int) -> int:
             if start < 0:
                 return i
             before = tokens.prev(start)
-            if tokens.word(before) in _AFTER_CALL:
+            if tokens.word(before) in _AFTER_CALL and tokens.prev(before) >= 0:
                 i = tokens.prev(before)
-                if tokens.word(i) == "WITHIN":
+                if tokens.word(i) == "WITHIN" and tokens.prev(i) >= 0:
                     i = tokens.prev(i)
             elif ends_operand(tokens, before) and tokens.kind(before) in 'w"':
                 return _name_start(tokens, before)
@@ -96,7 +96,7 @@ def primary_start(tokens: Tokens, i: int) -> int:
             word = tokens.word(i)
             if word == "END":
                 return _case_start(tokens, i)
-            if tokens.word(before) == "OVER":
+            if tokens.word(before) == "OVER" and tokens.prev(before) >= 0:
                 i = tokens.prev(before)
             elif word in _INTERVAL_UNITS and tokens.kind(before) == "'":
                 return tokens.prev(before) if tokens.word(tokens.prev(before)) == "INTERVAL" else i
@@ -118,14 +118,15 @@ def _cast_before(tokens: Tokens, i: int) -> int:
     for j in range(i - 1, max(i - 20, -1), -1):
         if tokens[j].kind == "t":
             kind = parse_type(tokens, tokens.next(j))
-            return j if kind is not None and kind.end == i + 1 else -1
+            is_cast = kind is not None and kind.end == i + 1 and ends_operand(tokens, tokens.prev(j))
+            return j if is_cast else -1
         if tokens[j].kind not in _IN_TYPES:
             return -1
     return -1
 
 
 def _name_start(tokens: Tokens, i: int) -> int:
-    while tokens.kind(tokens.prev(i)) == ".":
+    while tokens.kind(tokens.prev(i)) == "." and tokens.prev(tokens.prev(i)) >= 0:
         i = tokens.prev(tokens.prev(i))
     return i
 

@@ -13,7 +13,7 @@ from nexusql.backends import backend_for
 from nexusql.config import ConnectionConfig
 from nexusql.sql import compile_statement
 from nexusql.sql.lexical import SessionModes
-from nexusql.sql.syntax import register, syntax_for
+from nexusql.sql.syntax import syntax_for
 from nexusql.sql.translate import Translation, translate
 
 SQLITE = SessionModes(version=(3, 40, 1))
@@ -21,10 +21,6 @@ OLD_SQLITE = SessionModes(version=(3, 35, 0))
 MARIADB = SessionModes(flavour="mariadb", version=(10, 11, 19))
 MYSQL = SessionModes(flavour="mysql", version=(8, 0, 36))
 UTC = {"postgresql": "SET TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00'"}
-
-register("sqlite", lambda: __import__("nexusql.backends.sqlite.syntax", fromlist=["SYNTAX"]).SYNTAX)
-register("postgresql", lambda: __import__("nexusql.backends.postgresql.syntax", fromlist=["SYNTAX"]).SYNTAX)
-register("mysql", lambda: __import__("nexusql.backends.mysql.syntax", fromlist=["SYNTAX"]).SYNTAX)
 
 
 def said(sql: str, dialect: str, modes: SessionModes, *, strict: bool = False) -> Translation:

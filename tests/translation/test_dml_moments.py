@@ -162,6 +162,7 @@ def test_weeks_around_the_new_year(everywhere: Databases) -> None:
         "SELECT INTERVAL '1 day'",
         "SELECT id FROM t WHERE NOW() - at > INTERVAL '1 hour'",
         "SELECT NOW() - :p::interval",
+        "SELECT NOW() - INTERVAL :p",
         "SELECT NOW() - (:a || :b)::interval",
         "SELECT NOW() - INTERVAL 'P1D'",
         "SELECT NOW() AT TIME ZONE 'Europe/Berlin'",
@@ -180,6 +181,7 @@ def test_what_cannot_be_computed_is_refused(sql: str, dialect: str, modes: Sessi
     [
         "SELECT NOW(3), CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP(6), ts + INTERVAL 1 DAY, ts - INTERVAL '1' DAY FROM t",
         "SELECT ts + INTERVAL '1:30' MINUTE_SECOND, EXTRACT(DAY_HOUR FROM ts), EXTRACT(YEAR FROM ts) FROM t",
+        "SELECT ts + INTERVAL :n DAY, ts - INTERVAL ? MINUTE_SECOND FROM t",
         "SELECT INTERVAL(23, 1, 15, 17), a.now(), x AS CURRENT_TIMESTAMP FROM t",
         "ALTER TABLE t MODIFY x DATETIME DEFAULT NOW() ON UPDATE NOW()",
     ],

@@ -96,6 +96,7 @@ def test_insert_ignore_is_never_used() -> None:
     for sql in (
         "INSERT INTO t (a) VALUES (1) ON CONFLICT DO NOTHING",
         "INSERT INTO t VALUES (1) ON CONFLICT (a) DO NOTHING",
+        "INSERT INTO t (SELECT 1) ON CONFLICT (a) DO NOTHING",
     ):
         assert said(sql, "mysql", MYSQL).sql.endswith("ON DUPLICATE KEY UPDATE a = t.a")
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexusql.errors import SQLSyntaxError, TranslationError
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.syntax import syntax_for
 from nexusql.sql.tokens import tokenize
@@ -113,6 +114,44 @@ def test_what_is_translated_is_native(dialect: str, modes: SessionModes, sql: st
     again = said(once, dialect, modes)
     assert again.sql == once
     assert not again.notes
+
+
+VOCABULARY = (
+    "SELECT FROM WHERE a b t.a ( ) ( ) , ; . + - * / = < > <> || :: :: -> ->> #> #>> @> ? ?| [ ] 1 2.5 'x' '1 day' :p"
+    " '{a,b}' INTERVAL DAY CAST AS INT jsonb text[] date timestamp varchar numeric NOW CURRENT_TIMESTAMP CURRENT_DATE"
+    " EXTRACT EPOCH date_trunc GREATEST LEAST STRING_AGG ORDER BY ILIKE ESCAPE NOT IS DISTINCT ON UNKNOWN LIMIT OFFSET"
+    " FETCH FIRST ROWS ONLY ALL FOR UPDATE SHARE OF NOWAIT SKIP LOCKED INSERT INTO VALUES CONFLICT CONSTRAINT DO"
+    " NOTHING SET EXCLUDED.a WHERE RETURNING CASE WHEN THEN ELSE END OVER FILTER WITHIN GROUP AT TIME ZONE 'UTC'"
+    " gen_random_uuid NULL TRUE E'x' DEFAULT ROW COLLATE /*c*/"
+).split()
+CHUNKS = [
+    *CONSTRUCTS,
+    "INSERT INTO t ( a , b ) VALUES ( 1 , 2 )",
+    "ON CONFLICT ( a ) DO UPDATE SET a = EXCLUDED.a",
+    "ON CONFLICT DO NOTHING",
+    "OFFSET 3",
+    "FETCH FIRST 1 ROWS ONLY",
+    "FOR UPDATE OF a",
+    "-- c\n",
+]
+
+
+@pytest.mark.parametrize(("dialect", "modes"), TARGETS)
+@given(words=st.lists(st.sampled_from(VOCABULARY) | st.sampled_from(CHUNKS), max_size=20))
+def test_any_text_is_translated_or_refused(dialect: str, modes: SessionModes, words: list[str]) -> None:
+    sql = " ".join(words)
+    refused: SQLSyntaxError | TranslationError | None = None
+    try:
+        translation = said(sql, dialect, modes)
+    except (SQLSyntaxError, TranslationError) as error:
+        refused = error
+    if refused is not None:
+        assert refused.sql == sql
+        return
+    assert kept(sql, dialect, modes, ":") or not kept(translation.sql, dialect, modes, ":")
+    for note in translation.notes:
+        assert 1 <= note.line <= sql.count("\n") + 1
+        assert 1 <= note.column <= len(sql) + 1
 
 
 leaves = st.sampled_from(["1", "-2", "(3)", "0.5", "'4'::int", "NULL::int", "n", "v.n", ":p", ":p::int", "COUNT(*)"])

@@ -10,7 +10,7 @@ import pymysql
 import pytest
 
 import servers
-from nexusql.errors import TranslationError
+from nexusql.errors import Error
 from translating import MARIADB, MYSQL, SQLITE, Databases, said
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_a_difference_is_as_documented(everywhere: Databases, name: str) -> None
         session = everywhere.sessions[kind]
         try:
             ((found,),) = session.run(f"SELECT {expression}")
-        except (TranslationError, sqlite3.Error, psycopg2.Error, pymysql.Error):
+        except (Error, sqlite3.Error, psycopg2.Error, pymysql.Error):
             found = FAILS
         assert found == answer, kind
     assert f"`{name}`" in DOCUMENT, "it is not in docs/DIALECTS.md"

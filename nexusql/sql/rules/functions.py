@@ -112,7 +112,7 @@ def fields(templates: Mapping[str, str], native: frozenset[str] = frozenset()) -
             else:
                 split = next(tokens.items(opening + 1, closing), (0, -1))[1]
             field = tokens.next(opening)
-            name = tokens[field].text.strip("'").upper()
+            name = tokens.text(field, field + 1).strip("'").upper()
             if not field < split < closing or tokens.next(field) != split or (word == "EXTRACT" and name in native):
                 continue
             key = f"{'EXTRACT' if word == 'DATE_PART' else word} {name}"
@@ -153,7 +153,7 @@ def extremes(names: Mapping[str, str]) -> Rule:
             opening = tokens.next(i)
             closing = tokens.close(opening)
             items = [trimmed(tokens, start, end) for start, end in tokens.items(opening + 1, closing)]
-            if not all(items):
+            if not items or not all(items):
                 continue
             firm = [k for k, item in enumerate(items) if len(item) == 1 and item[0].kind in "'0"]
             made: list[str] = []

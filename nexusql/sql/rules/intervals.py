@@ -40,6 +40,7 @@ _PART = re.compile(
     r"|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))\s*(?P<unit>[A-Za-z]+))(?=\s|[+-]|\d|$)"
 )
 _FACTORS = frozenset("*/%")
+_IS_VALUE = "an interval that is a value cannot be said here; write :n * INTERVAL '1 day'"
 _UNIT_TEXT = re.compile(r"'\s*[A-Za-z]+\s*'")
 
 
@@ -134,7 +135,7 @@ def _sum(rewrite: Rewrite, shift: Shift, native_units: frozenset[str], i: int) -
             interval = interval.negative()
         start = operand_start(tokens, before, ARITHMETIC)
         moment = tokens[start : tokens.prev(before) + 1]
-    elif operator(tokens, after) == "+":
+    elif operator(tokens, after) == "+" and tokens.next(after) < len(tokens):
         first = tokens.next(after)
         end = operand_end(tokens, first, _FACTORS)
         moment = tokens[first:end]
@@ -163,6 +164,8 @@ def _span(
                 return None
             raise rewrite.refuse("this interval cannot be read; write it as '1 day 2 hours'", i)
         return _times(tokens, start, end, interval)
+    if tokens.kind(literal) == ":" and tokens.word(tokens.next(literal)) not in native_units:
+        raise rewrite.refuse(_IS_VALUE, i)
     if tokens.word(tokens.prev(i)) == "AS" and tokens.kind(literal) == ")":
         return _computed(rewrite, tokens.open(literal), literal, i)
     return None
@@ -198,4 +201,4 @@ def _computed(
         interval = parse_interval(f"1 {operand[last].text[1:-1].strip()}")
         if interval is not None:
             return call, closing + 1, interval, grouped(trimmed(operand, 0, pipes))
-    raise rewrite.refuse("an interval that is a value cannot be said here; write :n * INTERVAL '1 day'", i)
+    raise rewrite.refuse(_IS_VALUE, i)

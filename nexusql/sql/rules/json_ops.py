@@ -79,6 +79,8 @@ def _chain(rewrite: Rewrite, paths: JsonPaths, i: int) -> int:
     while not as_text and (arrow := operator(tokens, at)) in ARROWS:
         first = tokens.next(at + len(arrow) - 1)
         end = primary_end(tokens, first)
+        if first == len(tokens):
+            return i
         if tokens[first].text.startswith("'$") and arrow.startswith("-"):
             return end - 1
         steps += _steps(rewrite, arrow, tokens[first:end], at)

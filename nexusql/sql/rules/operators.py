@@ -21,11 +21,13 @@ def ilike(fold: str = "", escape: str = "") -> Rule:
             if tokens.word(i) != "ILIKE" or tokens.word(pattern) in ("ANY", "ALL", "SOME"):
                 continue
             end = operand_end(tokens, pattern)
-            escaped = tokens.word(tokens.next(end - 1)) == "ESCAPE"
+            behind = tokens.next(end - 1)
+            escaped = tokens.word(behind) == "ESCAPE"
+            character = tokens.text(tokens.next(behind), tokens.next(behind) + 1) if escaped else ""
             if escape and not escaped:
                 tokens[end:end] = fill(f" ESCAPE {escape}")
             # An escape that is a letter would be folded in the pattern only.
-            if fold and not (escaped and any(map(str.isalpha, tokens[tokens.next(tokens.next(end - 1))].text))):
+            if fold and not any(map(str.isalpha, character)):
                 put(tokens, pattern, end, fill(f"{fold}({{0}})", tokens[pattern:end]))
                 last = tokens.prev(i) if tokens.word(tokens.prev(i)) == "NOT" else i
                 start = operand_start(tokens, last)

@@ -51,7 +51,8 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
     if tokens.word(columns) == "AS":
         alias = tokens.next(columns)
         columns = tokens.next(alias)
-    columns = columns if tokens.kind(columns) == "(" and columns < conflict else -1
+    if tokens.kind(columns) != "(" or tokens.word(tokens.next(columns)) in ("SELECT", "WITH", "VALUES"):
+        columns = -1
     target, target_end = -1, -1
     action = tokens.after(conflict, "ON", "CONFLICT")
     if tokens.kind(action) == "(":
