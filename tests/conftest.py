@@ -1,7 +1,9 @@
 """What every test shares: which databases are there, and a fresh one for each test that asks."""
 
 import platform
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -13,6 +15,9 @@ from nexusql import _speedups
 if TYPE_CHECKING:
     from nexusql.manager import DatabaseManager
 
+
+# A spawned process imports its test module by the full name. At the end of the path the checkout shadows no installation.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=3000, deadline=None)
