@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nexusql.manager import DatabaseManager
 
 
-# A spawned process imports its test module by the full name. At the end of the path the checkout shadows no installation.
+# A spawned process imports its test module by the full name. At the end of the path it shadows no installed package.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
