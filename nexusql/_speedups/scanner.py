@@ -16,7 +16,7 @@ else:
         from nexusql._speedups import _cython_shim as cython
 
 # Bits of `rules`; nexusql.sql.lexical.Lexical names them, and says which dialect and mode sets which.
-#   0x0001 backslash escapes in '..'          0x0100 $ may start a variable (SQLite)
+#   0x0001 backslash escapes in '..'          0x0100 $x, #x, :1 and a:x hold variables (SQLite)
 #   0x0002 E'..' escapes, literals continue   0x0200 $ may start an identifier (MySQL)
 #   0x0004 ".." is a literal                  0x0400 @x is a variable
 #   0x0008 `..` is an identifier              0x0800 /*! .. */ may be executed (MySQL, MariaDB)
@@ -132,6 +132,18 @@ def _literal_end(
             break
         i = _quoted_end(sql, after, n, "'", escapes)
     return i
+
+
+@cython.cfunc
+def _bits_end(sql: str, i: cython.Py_ssize_t, n: cython.Py_ssize_t, continues: cython.bint) -> cython.Py_ssize_t:
+    """The same for X'..' and B'..', in which a doubled quote is an end and a beginning."""
+    i = sql.find("'", i + 1) + 1
+    while continues and i > 0:
+        after: cython.Py_ssize_t = _continuation(sql, i, n)
+        if after < 0:
+            break
+        i = sql.find("'", after) + 1
+    return i if i > 0 else -1
 
 
 @cython.cfunc
@@ -287,11 +299,11 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
             kind = "w"
             if i == start + 1 and d == "'" and c in "eEnNxXbB":
                 if c in "eE":
-                    end = _literal_end(sql, i + 1, n, True, True) if e_literals else 0
+                    end = _literal_end(sql, i, n, True, True) if e_literals else 0
                 elif c in "nN":
-                    end = _literal_end(sql, i + 1, n, escapes, False)
+                    end = _literal_end(sql, i, n, escapes, False)
                 else:
-                    end = _literal_end(sql, i + 1, n, False, e_literals)
+                    end = _bits_end(sql, i, n, e_literals)
                 if end < 0:
                     raise ValueError("unterminated string literal", start)
                 if end > 0:
@@ -385,7 +397,10 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
                         if not reserved or sql[word_start:word_end].upper() in _ENDS_EXPRESSION:
                             kind = "o"
                 i = end if kind == ":" else i + 1
-                if kind == ":" and i < n and _is_word(sql[i]):
+                if kind == "o" and rules & 0x0100 and _is_word(d):
+                    i = _word_end(sql, i, n, sharp)
+                    kind = "@"
+                elif kind == ":" and i < n and _is_word(sql[i]):
                     raise ValueError("a parameter runs into what follows it; put a blank between them", start)
         elif c == "$" and rules & 0x0080:
             end = _tag_end(sql, i, n)
@@ -393,14 +408,14 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
                 i += 1
                 while i < n and "0" <= sql[i] <= "9":
                     i += 1
-                kind = "o"
+                kind = "0" if i > start + 1 else "o"
             else:
                 i = sql.find(sql[start:end], end)
                 if i < 0:
                     raise ValueError("unterminated dollar quote", start)
                 i += end - start
                 kind = "'"
-        elif (c == "$" and rules & 0x0100) or (c == "@" and rules & 0x0400):
+        elif ((c == "$" or c == "#") and rules & 0x0100) or (c == "@" and rules & 0x0400):
             i = _word_end(sql, i + 2 if d == "@" else i + 1, n, sharp)
             kind = "@" if i > start + 1 else "o"
         elif (c == "$" and rules & 0x0200) or (c == "#" and sharp):

@@ -13,10 +13,10 @@ from nexusql.sql.placeholders import Placed, Written, place, write
 from nexusql.sql.split import bounds
 from nexusql.sql.statement import Effect, NearMiss, Statement, Style
 from nexusql.sql.syntax import Note, Rewrite, Syntax, syntax_for
-from nexusql.sql.tokens import Tokens, locate, syntax_error, tokenize
+from nexusql.sql.tokens import Token, Tokens, locate, syntax_error, tokenize
 
 # A name that no other name, cast or escape precedes.
-_NAME = re.compile(r"(?<![\w:$\\]):([^\W\d]\w*)")
+_NAME = re.compile(r"(?<![\w:\\]):([^\W\d]\w*)")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _PLACES = {"-": "a comment", "'": "a string literal", '"': "a quoted identifier", ":": "the body of a routine"}
 
@@ -45,9 +45,9 @@ def compile_plan(
     """
     rules = syntax.lexical(modes)
     tokens = tokenize(sql, rules, modes.version_number)
-    tail = _cut_tail(tokens, syntax, sql)
+    rest = _cut_rest(tokens, syntax, sql)
     in_routine = routine(tokens, tokens.next(-1)) != ""
-    near_misses = _near_misses(tokens, tail, sql, in_routine)
+    near_misses = _near_misses([*tokens, *rest], sql, in_routine)
     if in_routine:
         placed = Placed()
         for token in tokens:
@@ -64,6 +64,7 @@ def compile_plan(
     written = write(tokens, placed, syntax, lengths if style is Style.NAMED else None, sql)
     if written.names:
         _check(written, rules, modes, sql)
+    tail = rest.text()
     return Statement(
         source=sql,
         text=written.text + (tail.replace("%", "%%") if written.names and syntax.placeholder == "%s" else tail),
@@ -85,8 +86,11 @@ def compile_plan(
     )
 
 
-def _cut_tail(tokens: Tokens, syntax: Syntax, sql: str) -> str:
-    """Cut off what stands around the one statement, so that rules may append to it; give what stood behind it."""
+def _cut_rest(tokens: Tokens, syntax: Syntax, sql: str) -> Tokens:
+    """Cut off what stands around the one statement, so that rules may append to it; give what stood behind it.
+
+    Of several semicolons one is kept: for sqlite3 each further one is a statement.
+    """
     statements = bounds(tokens, syntax)
     start, end = next(statements, (0, 0))
     second = next(statements, None)
@@ -94,28 +98,27 @@ def _cut_tail(tokens: Tokens, syntax: Syntax, sql: str) -> str:
         offset = tokens[tokens.next(second[0] - 1)].start
         raise syntax_error(sql, "a second statement starts here; execute_script runs more than one", offset)
     end = tokens.prev(end) + 1
-    tail = tokens.text(end)
+    rest = Tokens(tokens[end:])
     del tokens[end:]
     del tokens[:start]
-    return tail
+    for token in [token for token in rest if token.kind == ";"][1:]:
+        rest.remove(token)
+    return rest
 
 
-def _near_misses(tokens: Tokens, tail: str, sql: str, in_routine: bool) -> tuple[NearMiss, ...]:
+def _near_misses(tokens: list[Token], sql: str, in_routine: bool) -> tuple[NearMiss, ...]:
     """Each `:name` in a literal, a comment or a quoted identifier, or anywhere in a routine."""
-    texts = [(token.kind, token.text, token.start) for token in tokens if ":" in token.text]
-    if ":" in tail:
-        texts.append(("-", tail, len(sql) - len(tail)))
     found: list[NearMiss] = []
     line_ends: list[int] | None = None
-    for kind, text, start in texts:
-        if kind not in _PLACES or (kind == ":" and not in_routine):
+    for token in tokens:
+        if ":" not in token.text or token.kind not in _PLACES or (token.kind == ":" and not in_routine):
             continue
-        for match in _NAME.finditer(text):
+        for match in _NAME.finditer(token.text):
             if line_ends is None:
                 line_ends = [0, *(end.end() for end in _LINE_END.finditer(sql))]
-            offset = start + match.start()
+            offset = token.start + match.start()
             line = bisect(line_ends, offset)
-            found.append(NearMiss(match[1], line, offset - line_ends[line - 1] + 1, _PLACES[kind]))
+            found.append(NearMiss(match[1], line, offset - line_ends[line - 1] + 1, _PLACES[token.kind]))
     return tuple(found)
 
 

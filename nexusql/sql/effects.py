@@ -70,9 +70,10 @@ def routine(tokens: Tokens, i: int) -> str:
         i = tokens.next(i)
         if tokens.op(i, "="):  # DEFINER = user, or user@host
             i = tokens.next(tokens.next(i))
-            if tokens.op(i, "@"):
+            at = tokens.op(i, "@")
+            if at:
                 i = tokens.next(i)
-            if tokens.kind(i) in ("@", "'", '"', "("):
+            if at or tokens.kind(i) in ("@", "("):
                 i = tokens.next(tokens.close(i) if tokens.kind(i) == "(" else i)
     return tokens.word(i) if tokens.word(i) in _ROUTINES else ""
 
@@ -87,7 +88,7 @@ def main_verb(tokens: Tokens) -> tuple[str, int, bool]:
     word = tokens.word(i)
     if word in ("EXPLAIN", "DESCRIBE", "DESC", "ANALYZE"):
         inner, runs = _explained(tokens, i)
-        if tokens.word(inner) not in _EXPLAINABLE:
+        if tokens.word(inner) not in _EXPLAINABLE or tokens.after(i, "ANALYZE", "TABLE") >= 0:
             return word, i, False
         i = inner
         explained = word != "ANALYZE" and not runs

@@ -109,7 +109,7 @@ def _positional(
             )
     if marks:
         if len(marks) != count:
-            raise _miscounted(sql, f"{len(marks)} placeholders", count)
+            raise _miscounted(sql, len(marks), "", count)
         starts = [tokens[i].start for i in marks]
         return (
             Placed({start: str(n + 1) for n, start in enumerate(starts)}, {s: n for n, s in enumerate(starts)}, count),
@@ -124,12 +124,13 @@ def _positional(
         values = {start: numbers[name] for start, name in by_offset.items()}
     else:
         repeated = f" of {len(distinct)} names" if len(distinct) != len(names) else ""
-        raise _miscounted(sql, f"{len(names)} placeholders{repeated}", count)
+        raise _miscounted(sql, len(names), repeated, count)
     return Placed(by_offset, values, count), names
 
 
-def _miscounted(sql: str, what: str, count: int) -> ParameterError:
-    error = ParameterError(f"the statement has {what}, but {count} value{'s were' if count != 1 else ' was'} given")
+def _miscounted(sql: str, placeholders: int, repeated: str, count: int) -> ParameterError:
+    has = f"{placeholders or 'no'} placeholder{'s' if placeholders > 1 else ''}{repeated}"
+    error = ParameterError(f"the statement has {has}, but {count} value{'s were' if count != 1 else ' was'} given")
     error.sql = sql
     return error
 

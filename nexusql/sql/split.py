@@ -16,6 +16,7 @@ _EXPRESSION_AFTER = frozenset(
     "AND AS BETWEEN BY CASE DISTINCT DIV ELSEIF HAVING IF IN LIKE MOD NOT ON OR RETURN SELECT UNTIL VALUES WHEN "
     "WHERE WHILE XOR".split()
 )
+_BLANKS = " \t\n\v\f\r"
 _TRANSACTION = frozenset(("TRAN", "TRANSACTION", "WORK", "DISTRIBUTED"))
 
 
@@ -25,11 +26,11 @@ def split_script(script: str, syntax: Syntax, modes: SessionModes) -> list[str]:
     Bodies of triggers and routines stay whole; GO ends a batch of T-SQL; the mysql client's DELIMITER is honoured.
     Raises SQLSyntaxError where the text cannot be read.
     """
+    script = script.removeprefix("\ufeff")
     tokens = tokenize(script, syntax.lexical(modes), modes.version_number)
     if syntax.delimiters and any(token.kind == "w" and token.text.upper() == "DELIMITER" for token in tokens):
         return list(_delimited(script, tokens, syntax))
-    pieces = [tokens.text(start, end).strip() for start, end in bounds(tokens, syntax)]
-    return [piece.removeprefix("\ufeff").lstrip() for piece in pieces]
+    return [tokens.text(start, end).strip(_BLANKS) for start, end in bounds(tokens, syntax)]
 
 
 def bounds(tokens: Tokens, syntax: Syntax, start: int = 0) -> Iterator[tuple[int, int]]:
@@ -133,13 +134,13 @@ def _delimited(script: str, tokens: Tokens, syntax: Syntax) -> Iterator[str]:
             i = _from_offset(tokens, first, end)
         elif delimiter == ";":
             end = statement_end(tokens, syntax, i)
-            piece = tokens.text(i, end).strip()
+            piece = tokens.text(i, end).strip(_BLANKS)
             if piece:
                 yield piece
             i = end + 1
         else:
             end = _find_delimiter(script, tokens, first, delimiter)
-            piece = script[tokens[i].start : end].strip()
+            piece = script[tokens[i].start : end].strip(_BLANKS)
             if piece:
                 yield piece
             i = _from_offset(tokens, first, end + len(delimiter))
