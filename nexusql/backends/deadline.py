@@ -57,8 +57,8 @@ def within(seconds: float, call: Callable[[], T], discard: Callable[[T], Any]) -
     TimeoutError.
     """
     attempt = _Attempt(call, discard)
-    threading.Thread(target=attempt.run, name="nexusql-connect", daemon=True).start()
     try:
+        threading.Thread(target=attempt.run, name="nexusql-connect", daemon=True).start()
         attempt.done.wait(seconds)
         if attempt.error is not None:
             raise attempt.error

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pymysql.constants import FIELD_TYPE
 
 import servers
 from driving import Driven, driven
 from nexusql.backends.base import Status
 from nexusql.errors import ConfigError, ConnectionLost, Error, LockTimeout, OperationalError, TransactionAborted
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.statement import Statement
 from proxy import FaultProxy
 from throwaway import SERVERS
 
@@ -504,3 +506,46 @@ def test_column_types_are_the_catalogues(driven: Driven, kind: str) -> None:
         driven.run("CREATE TEMPORARY TABLE Things (other text)")
         assert types(driven.raw, "things") == {"other": "text"}
         assert driven.backend.status(driven.raw) is Status.IDLE
+
+
+# What spreads to other sessions
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("PRAGMA foreign_keys = ON", "PRAGMA foreign_keys = ON"),
+        ("pragma foreign_keys=off;", "PRAGMA foreign_keys = off"),
+        ("/* on */ PRAGMA main.foreign_keys(1)", "PRAGMA foreign_keys = 1"),
+        ("PRAGMA foreign_keys = 'yes'", "PRAGMA foreign_keys = yes"),
+        ("PRAGMA foreign_keys", None),
+        ("PRAGMA table_info(t)", None),
+        ("PRAGMA foreign_key_check(t)", None),
+    ],
+)
+def test_foreign_keys_are_a_setting_for_all_sessions_on_sqlite(text: str, setting: str | None) -> None:
+    with driven("sqlite://:memory:") as session:
+        statement = Statement(text, text, verb="PRAGMA")
+        assert session.backend.session_setting(statement) == setting
+        if setting:
+            session.run(setting)
+
+
+def test_no_statement_is_a_setting_for_all_sessions_on_a_server(driven: Driven) -> None:
+    statement = Statement("SET x = 1", "SET x = 1", verb="SET")
+    assert driven.backend.session_setting(statement) is None
+
+
+def test_a_reply_that_cannot_be_read_ends_the_session_on_mysql() -> None:
+    servers.require("mysql")
+    with driven(servers.server_url("mysql")) as session:
+
+        def refuse(data: str) -> None:
+            raise ValueError("not what was expected")
+
+        session.raw.decoders[FIELD_TYPE.LONGLONG] = refuse
+        with pytest.raises(Error, match="not what was expected"):
+            session.run("SELECT CAST(a AS SIGNED) FROM (SELECT 1 AS a UNION ALL SELECT 2) AS t")
+        assert session.backend.status(session.raw) is Status.UNKNOWN
+        with pytest.raises(ConnectionLost):
+            session.run("SELECT 'rest'")

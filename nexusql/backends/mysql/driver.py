@@ -77,7 +77,7 @@ class MysqlValues(Values):
             int: _integer,
             float: finite,
             Decimal: _decimal,
-            datetime: lambda value: value if value.tzinfo is None else to_utc(value),
+            datetime: to_utc,
             date: None,
             time: naive_time,
             timedelta: clock_text,
@@ -329,9 +329,6 @@ def _open(config: ConnectionConfig, timeout: float) -> Connection:
         raise
     raw.password = b""
     raw._read_timeout, raw._write_timeout = after
-    if "ssl" in parameters and not isinstance(raw._sock, ssl.SSLSocket):
-        raw.close()
-        raise OperationalError("TLS is required and the server does not offer it")
     raw.has_something_to_say = readiness(raw._sock.fileno())
     return raw
 
