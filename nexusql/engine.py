@@ -4,12 +4,12 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nexusql._speedups import bind, bind_sequence
-from nexusql.backends.base import Backend, Capabilities
+from nexusql.backends.base import Backend, Capabilities, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection, suffixed_names
@@ -35,6 +35,8 @@ from nexusql.workers import Workers
 from nexusql.writer import WriterLock, writer_lock
 
 logger = logging.getLogger("nexusql")
+
+REMEMBERED_WARNINGS = 10_000
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 
@@ -145,7 +147,7 @@ class Engine:
         """Run a prepared statement on a connection of the pool, committed at once."""
         writer = None if statement.reads else self.writer
         if writer is not None:
-            writer.acquire()
+            writer.acquire(lasting=False)
         try:
             connection = self.pool.acquire()
             idle = False
@@ -157,7 +159,13 @@ class Engine:
                     idle = True  # a plain statement has neither begun a transaction nor failed
                     return rows
                 self._apply_settings(connection)
-                return self.run_on(connection, statement, args, params)
+                rows = self.run_on(connection, statement, args, params)
+                if not statement.plain and connection.status() is Status.ACTIVE:
+                    raise ProgrammingError(
+                        f"{statement.verb} left a transaction open, which has been rolled back: outside transaction() "
+                        "every statement has a connection for itself alone"
+                    )
+                return rows
             except ConnectionLost as error:
                 self.pool.suspect_all()
                 if statement.reads:
@@ -169,16 +177,6 @@ class Engine:
             if writer is not None:
                 writer.release()
 
-    def run_many(self, connection: Connection, sql: str, rows: Iterable[Params]) -> int:
-        """Run one statement for each set of parameters on a leased connection; the total of rows affected."""
-        total = 0
-        for params in rows:
-            statement, args = self.prepare(sql, params, connection.modes)
-            if statement.control is not None:
-                raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
-            total += self.run_on(connection, statement, args, params).rowcount
-        return total
-
     def run_on(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
         """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
         if connection.current_modes() != statement.modes:
@@ -188,6 +186,8 @@ class Engine:
             self.backend.fit(statement, args, lambda table: self._types(connection, table))
         if statement.plain:
             rows = connection.run(statement, args)
+            if not statement.reads:
+                connection.note_changes()
         else:
             rows = self._run_special(connection, statement, args, params)
         if connection.duplicates:
@@ -197,7 +197,7 @@ class Engine:
     def prepare(self, sql: str, params: Params, modes: SessionModes) -> tuple[Statement, tuple[Any, ...] | None]:
         """The plan of a statement and its arguments in driver order. Raises ParameterError, SQLSyntaxError, .."""
         if sql.__class__ is not str:
-            sql = _text(sql)
+            sql = statement_text(sql)
         if not params:
             statement = self._bare(sql) if modes is self.modes else self._plan(sql, modes, Style.NONE, None)
             if statement.names:
@@ -268,18 +268,21 @@ class Engine:
     ) -> Rows:
         if statement.notes:
             self._report_notes(statement)
-        for miss in statement.near_misses if isinstance(params, Mapping) else ():
-            if miss.name in params:  # type: ignore[operator]
-                text = f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound"
-                self._warn_once(statement, text, ParameterWarning)
-        rows = connection.run_special(statement, args)
+        if statement.near_misses and isinstance(params, Mapping):
+            missed = [miss for miss in statement.near_misses if miss.name in params]
+            if missed:
+                places = (f":{miss.name} at line {miss.line} is inside {miss.where}" for miss in missed)
+                self._warn_once(statement, f"not bound: {'; '.join(places)}", ParameterWarning)
         setting = self.backend.session_setting(statement)
+        had_changed = connection.needs_reset
+        rows = connection.run_special(statement, args)
         if setting is not None:
-            connection.needs_reset = False
+            connection.needs_reset = had_changed
             with self._settings_lock:
-                self._settings = (*self._settings, setting)
+                name = setting.partition("=")[0]
+                self._settings = (*(s for s in self._settings if s.partition("=")[0] != name), setting)
         if statement.effects & Effect.DDL:
-            self._column_types.clear()
+            self.forget_column_types()
         return rows
 
     def _report_notes(self, statement: Statement) -> None:
@@ -301,15 +304,24 @@ class Engine:
         """Warn the first time a plan is run; afterwards its cost is a look-up."""
         key = (statement.source, category)
         if key not in self._reported:
+            if len(self._reported) >= REMEMBERED_WARNINGS:
+                self._reported.clear()
             self._reported.add(key)
             warnings.warn(text, category, stacklevel=6)
 
     def _types(self, connection: Connection, table: str) -> Mapping[str, str]:
-        """A table's column types, asked once until the next DDL."""
-        types = self._column_types.get(table)
+        """A table's column types, asked once until the next DDL; in an altered session a name may mean another table."""
+        if connection.needs_reset:
+            return connection.column_types(table)
+        known = self._column_types  # as it is now: what is learnt during DDL goes into a dict that nobody reads any more
+        types = known.get(table)
         if types is None:
-            types = self._column_types[table] = connection.column_types(table)
+            types = known[table] = connection.column_types(table)
         return types
+
+    def forget_column_types(self) -> None:
+        """Ask for the column types again, after DDL and when its transaction has ended, either way."""
+        self._column_types = {}
 
     @staticmethod
     def _uncertain(error: Error) -> Error:
@@ -317,7 +329,7 @@ class Engine:
         return driver_error(CommitUncertain, cause, sqlstate=error.sqlstate, code=error.code, sql=error.sql)
 
 
-def _text(sql: object) -> str:
+def statement_text(sql: object) -> str:
     """An exact str; a subclass may compare and hash as it likes, and the scanner takes none."""
     if isinstance(sql, str):
         return str.__str__(sql)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from nexusql.backends import backend_for
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
-from nexusql.engine import Engine, Options, Params
+from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError
 from nexusql.interfaces import DatabaseInterface
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
@@ -26,6 +26,7 @@ from nexusql.transaction import (
     control_by_string,
     open_in,
     open_transactions,
+    roll_back_open,
     run_in_transaction,
     set_open,
 )
@@ -143,11 +144,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         """Close the pool, at once; again, or before connect, it does nothing. What it returns may be awaited."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            transaction = open_in(engine)
-            if transaction is not None:
-                set_open(engine, None)
-                if transaction.is_open:
-                    transaction.rollback()
+            roll_back_open(engine)
             engine.close()
         return Finished()
 
@@ -212,10 +209,17 @@ class DatabaseManager(Calls, DatabaseInterface):
 
     def run_script(self, sql: str) -> int:
         """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came
-        before stays, unless the script or an open transaction says otherwise."""
+        before stays, but for a transaction that the script has begun and not ended, which is rolled back."""
         statements = self._split_sql_statements(sql)
-        for statement in statements:
-            self.execute(statement)
+        engine = self._connected()
+        outer = open_in(engine)
+        try:
+            for statement in statements:
+                self.execute(statement)
+        except BaseException:
+            if open_in(engine) is not outer:
+                roll_back_open(engine)
+            raise
         return len(statements)
 
     async def execute_script(self, sql: str) -> QueryResult:
@@ -236,7 +240,7 @@ class DatabaseManager(Calls, DatabaseInterface):
 
     def _split_sql_statements(self, script: str) -> list[str]:
         engine = self._connected()
-        return split_script(script, engine.backend.syntax, engine.modes)
+        return split_script(statement_text(script), engine.backend.syntax, engine.modes)
 
     # Transactions
 

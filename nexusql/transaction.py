@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from copy import copy
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ open_transactions: ContextVar[Mapping[Engine, "Transaction"] | None] = ContextVa
     "nexusql_open_transactions", default=None
 )
 
+RESERVED = "nexusql_"  # how the names of nested blocks' savepoints begin
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 
@@ -59,6 +61,14 @@ def set_open(engine: Engine, transaction: "Transaction | None") -> None:
     if transaction is not None:
         transactions[engine] = transaction
     open_transactions.set(transactions or None)
+
+
+def roll_back_open(engine: Engine) -> None:
+    """Roll back the open transaction of this context, where there is one."""
+    transaction = open_in(engine)
+    set_open(engine, None)
+    if transaction is not None and transaction.is_open:
+        transaction.rollback()
 
 
 class Transaction(Calls):
@@ -79,10 +89,13 @@ class Transaction(Calls):
         self._owner = responsible()
         self._pid = os.getpid()
         self._savepoints = 0
+        self._nested: list[tuple[str, Error | None]] = []  # savepoints of the open blocks, `failure` outside of each
+        self._named: dict[str, Error | None] = {}  # savepoints made by strings, and `failure` at each
+        self._ddl = False
         self._closed = ""
         self._doom: Error | None = None
         self._writer = None if read_only else engine.writer
-        self.failure: Error | None = None
+        self.failure: Error | None = None  # the first error of a statement in the innermost open block
         self.by_string = False
 
     def start(self) -> None:
@@ -112,23 +125,27 @@ class Transaction(Calls):
             if statement.control is not None:
                 return self._control(statement.control)
             connection = self._usable()
-            if statement.effects & Effect.DDL and not self._engine.capabilities.transactional_ddl:
-                return self._implicit_commit(connection, statement, args, params)
             try:
-                return self._engine.run_on(connection, statement, args, params)
+                return self._run(connection, statement, args, params)
             except Error as error:
                 self._failed(connection, error)
                 raise
 
     def execute_many(self, sql: str, rows: Any) -> int:
         """Run one statement for each set of parameters; the exact total of rows affected."""
+        total = 0
         with self._turn:
             connection = self._usable()
             try:
-                return self._engine.run_many(connection, sql, rows)
+                for params in rows:
+                    statement, args = self._engine.prepare(sql, params, connection.modes)
+                    if statement.control is not None:
+                        raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
+                    total += self._run(self._usable(), statement, args, params).rowcount
             except Error as error:
                 self._failed(connection, error)
                 raise
+        return total
 
     @property
     def engine(self) -> Engine:
@@ -137,36 +154,31 @@ class Transaction(Calls):
 
     @property
     def is_open(self) -> bool:
-        """True until it has been committed or rolled back."""
-        return not self._closed
+        """True until it has been committed or rolled back; in a forked child it is not open, the parent has it."""
+        return not self._closed and self._pid == os.getpid()
 
     def commit(self) -> None:
         """Commit and give the connection back. Raises TransactionAborted where that is no longer possible."""
         with self._turn:
-            if self._doom is not None:
-                doom = self._doom
-                self.rollback()
-                raise TransactionAborted(f"the transaction was rolled back: {doom}") from doom
-            connection = self._usable()
+            self._refuse_closed()
+            connection = self._leased()
+            failure = self.failure
+            how = "its commit failed"
             try:
-                connection.commit()
+                self._usable().commit()
+                how = "it has been committed"
             except TransactionAborted as error:
-                self._end(connection, "it was rolled back")
-                raise error from self.failure
-            except Error:
-                if connection.status() is Status.ACTIVE:
-                    self._roll_back_quietly(connection)
-                self._end(connection, "its commit failed")
+                if self._doom is None:
+                    raise error from failure
                 raise
-            self._end(connection, "it has been committed")
+            finally:
+                self._end(connection, how)
 
     def rollback(self) -> None:
         """Roll back and give the connection back; of a broken connection nothing is left to roll back."""
         with self._turn:
             self._refuse_closed()
-            connection = self._leased()
-            self._roll_back_quietly(connection)
-            self._end(connection, "it has been rolled back")
+            self._end(self._leased(), "it has been rolled back")
 
     def transaction(self) -> "TransactionBlock":
         """A nested block: `with` and `async with`; undone alone when it fails."""
@@ -182,8 +194,14 @@ class Transaction(Calls):
                     "owner, or step out with db.detached() and begin a transaction of your own"
                 )
             self._savepoints += 1
-            name = f"nexusql_{self._savepoints}"
-            connection.savepoint(name)
+            name = f"{RESERVED}{self._savepoints}"
+            try:
+                connection.savepoint(name)
+            except Error as error:
+                self._failed(connection, error)
+                raise
+            self._nested.append((name, self.failure))
+            self.failure = None
             return name
 
     def leave_nested(self, savepoint: str, *, failed: bool) -> None:
@@ -194,20 +212,26 @@ class Transaction(Calls):
                 return
             connection = self._usable()
             aborted = connection.status() is Status.FAILED
+            innermost, outside = self._nested.pop()
+            inside, self.failure = self.failure, outside
             try:
+                if innermost != savepoint:
+                    raise ProgrammingError("nested blocks were left in another order than they were entered in reverse")
                 if failed or aborted:
                     connection.rollback_to(savepoint)
-                    reason, self.failure = self.failure, None
                 if self._engine.capabilities.releases_savepoints:
                     connection.release(savepoint)
             except Error as error:
+                # What the block did can no longer be told from the rest.
+                self._doom = self._doom or _without_frames(error)
                 self._failed(connection, error)
                 if not failed:
                     raise
-                self._doom = self._doom or error
                 return
             if aborted and not failed:
-                raise TransactionAborted("the nested block was undone: a statement in it failed") from reason
+                raise TransactionAborted("the nested block was undone: a statement in it failed") from inside
+            if not failed:
+                self.failure = outside or inside
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -217,9 +241,12 @@ class Transaction(Calls):
 
     def _usable(self) -> Connection:
         self._refuse_closed()
+        connection = self._leased()
+        if self._doom is None and connection.status() is Status.IDLE:  # a statement now would commit by itself
+            self._doom = _ended_behind()
         if self._doom is not None:
             raise TransactionAborted(f"the transaction cannot go on: {self._doom}") from self._doom
-        return self._leased()
+        return connection
 
     def _leased(self) -> Connection:
         assert self._connection is not None
@@ -227,28 +254,39 @@ class Transaction(Calls):
 
     def _failed(self, connection: Connection, error: Error) -> None:
         """Remember what a failed statement means for the transaction."""
-        self.failure = self.failure or error
-        lost = isinstance(error, ConnectionLost)
-        if lost:
+        if connection.broken:
             self._engine.pool.suspect_all()
-        if lost or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
-            self._doom = self._doom or error
+        kept = _without_frames(error)
+        self.failure = self.failure or kept
+        if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
+            self._doom = self._doom or kept
+
+    def _run(
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
+    ) -> Rows:
+        if statement.effects & Effect.DDL:
+            self._ddl = True
+            # Making and dropping temporary tables commits nothing anywhere.
+            temporary = statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP")
+            if not (temporary or self._engine.capabilities.transactional_ddl):
+                return self._implicit_commit(connection, statement, args, params)
+        rows = self._engine.run_on(connection, statement, args, params)
+        if not statement.reads and connection.status() is Status.IDLE:
+            raise _ended_behind(statement.verb)
+        return rows
 
     def _implicit_commit(
         self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
     ) -> Rows:
         """DDL where the database commits before it: refused, or by the caller's leave followed by a new transaction."""
-        if statement.effects & Effect.SESSION and statement.verb in (
-            "CREATE",
-            "DROP",
-        ):  # temporary tables do not commit
-            return self._engine.run_on(connection, statement, args, params)
         if not self._allow_ddl:
             raise NotSupportedError(
                 f"{statement.verb} commits the open transaction on this database; run it outside, or begin with "
                 "transaction(allow_ddl=True), which commits what came before and goes on in a new transaction"
             )
-        self._savepoints = 0
+        if self._nested:
+            raise NotSupportedError(f"{statement.verb} in a nested block commits what the block could then not undo")
+        self._named.clear()
         connection.commit()
         try:
             return self._engine.run_on(connection, statement, args, params)
@@ -260,10 +298,8 @@ class Transaction(Calls):
         action = control.action
         if action == "begin":
             raise ProgrammingError("a transaction is already open; SAVEPOINT or a nested block opens one inside it")
-        if action in ("commit", "rollback") and not self.by_string:
-            raise ProgrammingError(
-                f"{action.upper()} would end a transaction that its `with` block ends; leave the block"
-            )
+        if action in ("commit", "rollback") and (self._nested or not self.by_string):
+            raise ProgrammingError(f"{action.upper()} would end a transaction inside a `with` block; leave the block")
         if action == "commit":
             self.commit()
         elif action == "rollback":
@@ -274,34 +310,38 @@ class Transaction(Calls):
 
     def _savepoint_by_string(self, control: Control) -> None:
         connection = self._usable()
+        plain_name = control.name.strip('"`[]').lower()
+        if plain_name.startswith(RESERVED):
+            raise ProgrammingError(f"savepoints whose names begin with {RESERVED} belong to nested blocks")
         try:
             if control.action == "savepoint":
                 connection.savepoint(control.name)
+                self._named[plain_name] = self.failure
             elif control.action == "rollback_to":
                 connection.rollback_to(control.name)
-                self.failure = None
+                self.failure = self._named.get(plain_name)
             elif self._engine.capabilities.releases_savepoints:
                 connection.release(control.name)
         except Error as error:
             self._failed(connection, error)
             raise
 
-    def _roll_back_quietly(self, connection: Connection) -> None:
-        """Roll back; where that fails the connection is closed, which rolls back too."""
-        if connection.broken or connection.status() is Status.IDLE:
-            return
-        try:
-            connection.rollback()
-        except Error as error:
-            logger.warning("rollback failed, the connection is closed: %s", type(error).__name__)
-            connection.close()
-
     def _end(self, connection: Connection, how: str) -> None:
-        self._closed = how
-        self._connection = None
-        if self._writer is not None:
-            self._writer.release()
-        self._engine.pool.release(connection)
+        """Roll back what is still open, and give everything back, whatever happens."""
+        try:
+            if connection.status() in (Status.ACTIVE, Status.FAILED):
+                connection.rollback()
+        except Error as error:  # the pool closes the connection, which rolls back too
+            logger.warning("rollback failed, the connection is closed: %s", type(error).__name__)
+        finally:
+            self._closed = how
+            self._connection = None
+            self.failure = self._doom = None
+            if self._writer is not None:
+                self._writer.release()
+            if self._ddl:
+                self._engine.forget_column_types()
+            self._engine.pool.release(connection)
 
     def __del__(self) -> None:
         if getattr(self, "_connection", None) is None or self._pid != os.getpid():
@@ -414,6 +454,17 @@ def _worth_retrying(engine: Engine, error: Error, begun: bool) -> bool:
     if isinstance(error, LockTimeout):
         return engine.backend.dooms(error) or engine.capabilities.single_writer
     return isinstance(error, ConnectionLost) and not begun
+
+
+def _without_frames(error: Error) -> Error:
+    """A copy to be kept: the frames of the original hold the transaction, which then only the collector could end."""
+    twin = copy(error)
+    twin.__cause__ = error.__cause__
+    return twin
+
+
+def _ended_behind(verb: str = "a statement") -> ProgrammingError:
+    return ProgrammingError(f"{verb} has ended the open transaction behind nexusql's back: what came before may be stored")
 
 
 def control_by_string(engine: Engine, control: Control) -> Rows:
