@@ -39,11 +39,13 @@ def backend_for(
     *,
     adapters: Mapping[type, Callable[[Any], Any]] | None = None,
     json_dumps: Callable[[Any], str | bytes] | None = None,
+    json_loads: Callable[[str], Any] | None = None,
 ) -> "Backend":
     """The backend of the database that a configuration names, with its driver loaded.
 
-    `adapters` widens the types that can be bound, `json_dumps` replaces the JSON encoder. Raises NotSupportedError for
-    a database that has none, InterfaceError where its driver is not installed.
+    `adapters` widens the types that can be bound, `json_dumps` replaces the JSON encoder, `json_loads` the decoder of
+    PostgreSQL's json and jsonb columns; the other databases give JSON as text. Raises NotSupportedError for a database
+    that has no backend, InterfaceError where its driver is not installed.
     """
     kind = config.database_type.value
     driver = _DRIVERS.get(config.database_type)
@@ -54,5 +56,5 @@ def backend_for(
     except ImportError as error:
         problem = f"{driver}, the driver for {kind}, cannot be imported ({error})"
         raise InterfaceError(f"{problem}; install it with: pip install nexusql[{kind}]") from None
-    backend: Backend = import_module(f"nexusql.backends.{kind}.driver").make(adapters, json_dumps)
+    backend: Backend = import_module(f"nexusql.backends.{kind}.driver").make(adapters, json_dumps, json_loads)
     return backend

@@ -41,7 +41,7 @@ def dumps(value: Any) -> str:
 
 
 def to_utc(value: datetime) -> datetime:
-    """An aware datetime as a naive one in UTC, a naive one as it is. Raises ParameterError outside the years 1 to 9999."""
+    """An aware datetime as a naive one in UTC. Raises ParameterError where that is not in the years 1 to 9999."""
     if value.tzinfo is None:
         return value
     offset = value.utcoffset()

@@ -11,7 +11,9 @@ from pymysql.constants import FIELD_TYPE
 
 import servers
 from driving import Driven, driven
+from nexusql.backends import backend_for
 from nexusql.backends.base import Status
+from nexusql.config import ConnectionConfig
 from nexusql.errors import ConfigError, ConnectionLost, Error, LockTimeout, OperationalError, TransactionAborted
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Statement
@@ -549,3 +551,13 @@ def test_a_reply_that_cannot_be_read_ends_the_session_on_mysql() -> None:
         assert session.backend.status(session.raw) is Status.UNKNOWN
         with pytest.raises(ConnectionLost):
             session.run("SELECT 'rest'")
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+def test_json_loads_reads_json_columns(config: ConnectionConfig) -> None:
+    backend = backend_for(config, json_loads=lambda text: ("read", text))
+    with Driven(backend, config) as session:
+        assert session.run("SELECT '[1]'::json, '[2]'::jsonb") == [(("read", "[1]"), ("read", "[2]"))]
+        assert session.value("SELECT ARRAY['3'::jsonb]") == [("read", "3")]
+    with driven(config.database_url) as session:
+        assert session.value("SELECT '[1]'::jsonb") == [1]

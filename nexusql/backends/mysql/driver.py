@@ -40,6 +40,7 @@ from nexusql.sql.lexical import SessionModes
 MYSQL_AT_LEAST = (8, 0, 13)
 MARIADB_AT_LEAST = (10, 6)
 CLOSE_SECONDS = 1.0
+NO_BACKSLASH_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 DIGITS = 65
 
 # Appended to what the server or its administrator has set, never replacing it.
@@ -61,6 +62,8 @@ class Connection(pymysql.connections.Connection):
     """A connection that can be asked whether its socket has something to say."""
 
     has_something_to_say: Callable[[], bool]
+    server_status: int
+    no_backslash_escapes = False  # as sql_mode has it
     _sock: Any
     _read_timeout: float | None
     _write_timeout: float | None
@@ -134,9 +137,10 @@ class MysqlBackend(CommonBackend):
             needed = ".".join(map(str, at_least))
             raise NotSupportedError(f"nexusql needs {name} {needed} or later; the server is {found[0]}")
         modes = sql_mode.split(",")
+        raw.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in modes
         return Session(
             SessionModes(
-                no_backslash_escapes="NO_BACKSLASH_ESCAPES" in modes,
+                no_backslash_escapes=raw.no_backslash_escapes,
                 ansi_quotes="ANSI_QUOTES" in modes,
                 flavour=name.lower(),
                 version=numbers,
@@ -145,8 +149,9 @@ class MysqlBackend(CommonBackend):
         )
 
     def modes_changed(self, raw: Raw, modes: SessionModes) -> bool:
-        """From the flag that comes with the server's replies, which is also what the driver escapes by."""
-        flag = raw.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
+        """From the flag that comes with the server's replies. It changes with sql_mode, but stays where a routine ends
+        and the sql_mode of its caller holds again: so it tells when to ask, not what holds."""
+        flag = (raw.server_status or 0) & NO_BACKSLASH_ESCAPES
         return (flag != 0) is not modes.no_backslash_escapes
 
     def looks_dead(self, raw: Raw) -> bool:
@@ -174,6 +179,9 @@ class MysqlBackend(CommonBackend):
         rest of this one."""
         cursor = raw.cursor()
         if args is not None:
+            flag = NO_BACKSLASH_ESCAPES if raw.no_backslash_escapes else 0
+            if raw.open:  # the driver escapes by the flag, which modes_changed() tells not to be relied on
+                raw.server_status = raw.server_status & ~NO_BACKSLASH_ESCAPES | flag
             text = cursor.mogrify(text, args)
         try:
             cursor.execute(text)
@@ -183,7 +191,7 @@ class MysqlBackend(CommonBackend):
             raise
         except UnicodeEncodeError:
             raise  # nothing was sent
-        except Exception:
+        except BaseException:
             raw._force_close()
             raise
         return cursor
@@ -254,9 +262,11 @@ class MysqlBackend(CommonBackend):
 
 
 def make(
-    custom: Mapping[type, Adapter] | None = None, json_dumps: Callable[[Any], str | bytes] | None = None
+    custom: Mapping[type, Adapter] | None = None,
+    json_dumps: Callable[[Any], str | bytes] | None = None,
+    json_loads: Callable[[str], Any] | None = None,
 ) -> MysqlBackend:
-    """The backend, its values widened by `custom`."""
+    """The backend, its values widened by `custom`; JSON is read as text, so there is nothing for `json_loads` to do."""
     return MysqlBackend(MysqlValues(custom, json_dumps))
 
 

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 import psycopg2
-from psycopg2 import extensions
+from psycopg2 import extensions, extras
 
 from nexusql.backends.base import Capabilities, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
@@ -74,11 +74,15 @@ class PostgresqlBackend(CommonBackend):
     capabilities = Capabilities()
     fits = True
 
+    def __init__(self, values: PostgresqlValues, json_loads: Callable[[str], Any] | None = None) -> None:
+        super().__init__(values)
+        self._json_loads = json_loads
+
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open a session in UTF-8. libpq's own time-out counts whole seconds, and neither name look-ups nor a server
         that accepts and says nothing in time, so the wait is bounded from outside."""
         try:
-            return within(timeout, lambda: _open(config, timeout), self.close)
+            return within(timeout, lambda: _open(config, timeout, self._json_loads), self.close)
         except TimeoutError:
             where = ", ".join(f"{host.name or 'the default host'}:{host.port or 5432}" for host in config.hosts)
             raise OperationalError(f"no connection to {where or 'the default host'} within {timeout:g} s") from None
@@ -93,6 +97,14 @@ class PostgresqlBackend(CommonBackend):
         if number < AT_LEAST:
             raise NotSupportedError(f"nexusql needs PostgreSQL 13 or later; the server is {version[0]}.{version[1]}")
         conforming = raw.get_parameter_status("standard_conforming_strings") == "on"
+        # psycopg2 decides when it connects whether literals are E'..', and doubles backslashes by the current mode: a
+        # session that began with the mode off and turned it on would let a value end its literal.
+        probe = extensions.QuotedString("\\")
+        probe.prepare(raw)
+        if conforming and probe.getquoted().lstrip().startswith(b"E"):
+            raise ConfigError(
+                "the session began with standard_conforming_strings off and turned it on; psycopg2 cannot quote for it"
+            )
         modes = SessionModes(standard_conforming_strings=conforming, version=version)
         return Session(modes, f"PostgreSQL {version[0]}.{version[1]}")
 
@@ -214,10 +226,12 @@ class PostgresqlBackend(CommonBackend):
 
 
 def make(
-    custom: Mapping[type, Adapter] | None = None, json_dumps: Callable[[Any], str | bytes] | None = None
+    custom: Mapping[type, Adapter] | None = None,
+    json_dumps: Callable[[Any], str | bytes] | None = None,
+    json_loads: Callable[[str], Any] | None = None,
 ) -> PostgresqlBackend:
-    """The backend, its values widened by `custom`."""
-    return PostgresqlBackend(PostgresqlValues(custom, json_dumps))
+    """The backend, its values widened by `custom`, json and jsonb read by `json_loads`."""
+    return PostgresqlBackend(PostgresqlValues(custom, json_dumps), json_loads)
 
 
 def _parameters(config: ConnectionConfig, timeout: float) -> dict[str, str]:
@@ -249,7 +263,7 @@ def _parameters(config: ConnectionConfig, timeout: float) -> dict[str, str]:
     }
 
 
-def _open(config: ConnectionConfig, timeout: float) -> Connection:
+def _open(config: ConnectionConfig, timeout: float, json_loads: Callable[[str], Any] | None) -> Connection:
     """Connect. Errors leave here with frames that hold the password: for `within`, which takes these off."""
     parameters: dict[str, Any] = _parameters(config, timeout)
     try:
@@ -258,6 +272,9 @@ def _open(config: ConnectionConfig, timeout: float) -> Connection:
         raise ConfigError(" ".join(str(error).split())) from None
     raw.autocommit = True
     raw.has_something_to_say = readiness(raw.fileno())
+    if json_loads is not None:
+        extras.register_default_json(raw, loads=json_loads)
+        extras.register_default_jsonb(raw, loads=json_loads)
     return raw
 
 

@@ -231,9 +231,11 @@ class SqliteBackend(CommonBackend):
 
 
 def make(
-    custom: Mapping[type, Adapter] | None = None, json_dumps: Callable[[Any], str | bytes] | None = None
+    custom: Mapping[type, Adapter] | None = None,
+    json_dumps: Callable[[Any], str | bytes] | None = None,
+    json_loads: Callable[[str], Any] | None = None,
 ) -> SqliteBackend:
-    """The backend, its values widened by `custom`."""
+    """The backend, its values widened by `custom`; JSON is read as text, so there is nothing for `json_loads` to do."""
     return SqliteBackend(SqliteValues(custom, json_dumps))
 
 
