@@ -80,8 +80,9 @@ class ListTexts(NamedTuple):
 class Syntax:
     """One dialect as data. `rules` run in order; each looks for its own construct and leaves all else alone.
 
-    `types` maps a canonical type name in upper case (`TIMESTAMP`, `DOUBLE PRECISION`) to the native one, for columns;
-    `casts` does so for CAST. `max_parameters` is the driver's limit for one statement, None where it has none.
+    `types` maps a canonical type name in upper case (`TIMESTAMP`, `DOUBLE PRECISION`) to the native one, for columns:
+    `NAME()` is a type with arguments, which stay behind the native name, and ARRAY any array; `casts` does so for CAST.
+    `max_parameters` is the driver's limit for one statement, None where it has none.
     `functions_read` says that no function a query can call writes. `batches` tells T-SQL's ways: GO ends a batch, and a
     routine fills one. `delimiters` tells that scripts may hold the mysql client's command DELIMITER.
     """

@@ -153,5 +153,5 @@ class Actions:
         tokens = rewrite.tokens
         if tokens.word(i) == "CONSTRAINT":
             raise rewrite.refuse("a constraint cannot be renamed here", i)
-        if self.changes and tokens.word(i) not in ("TO", "COLUMN", "AS", "INDEX", "KEY"):
+        if self.changes and is_name(tokens, i) and tokens.word(i) not in ("TO", "COLUMN", "AS", "INDEX", "KEY"):
             edits.insert(i, "COLUMN ")
