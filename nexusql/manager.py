@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -13,13 +15,13 @@ from nexusql.backends import backend_for
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
 from nexusql.engine import Engine, Options, Params, statement_text
-from nexusql.errors import ConfigError, Error, NotConnectedError
+from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
 from nexusql.interfaces import DatabaseInterface
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
 from nexusql.sql.identifiers import quote_identifier
-from nexusql.sql.lexical import SessionModes
+from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.split import split_script
-from nexusql.sql.translate import Translation, translate
+from nexusql.sql.translate import Translation, translate, translate_quoted
 from nexusql.transaction import (
     Transaction,
     TransactionBlock,
@@ -297,9 +299,17 @@ class DatabaseManager(Calls, DatabaseInterface):
 
         For instance `{"id": "SERIAL PRIMARY KEY", "name": "VARCHAR(50) NOT NULL"}`.
         """
-        syntax = self._connected().backend.syntax
-        body = ", ".join(f"{quote_identifier(name, syntax)} {definition}" for name, definition in columns.items())
-        self.execute(f"CREATE TABLE IF NOT EXISTS {quote_identifier(table, syntax)} ({body})")
+        engine = self._connected()
+        syntax = engine.backend.syntax
+        canonical = replace(syntax, quote='"')
+        body = ", ".join(f"{quote_identifier(name, canonical)} {definition}" for name, definition in columns.items())
+        text = f"CREATE TABLE IF NOT EXISTS {quote_identifier(table, canonical)} ({body})"
+        if syntax.lexical(engine.modes) & Lexical.DOUBLE_QUOTED_LITERALS:
+            translation = translate_quoted(text, syntax, engine.modes, self._options.strict)
+            for note in translation.notes:
+                warnings.warn(note.message, TranslationWarning, stacklevel=2)
+            text = translation.sql
+        self.execute(text)
 
     # Migrations
 

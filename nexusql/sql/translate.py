@@ -1,8 +1,9 @@
 """A statement as text for one database: what DatabaseManager.translate gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nexusql.errors import TranslationError
+from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.syntax import Note, Rewrite, Syntax
 from nexusql.sql.tokens import locate, tokenize
@@ -47,3 +48,17 @@ def translate(sql: str, syntax: Syntax, modes: SessionModes, strict: bool = Fals
         error.sql = sql
         raise error
     return Translation(rewrite.tokens.text(), notes)
+
+
+def translate_quoted(sql: str, syntax: Syntax, modes: SessionModes, strict: bool = False) -> Translation:
+    """`translate` for text in which `".."` is a name even where the session takes it for a string.
+
+    The names are given in the dialect's own quotes, so that the result reads the same in every session.
+    """
+    modes = modes._replace(ansi_quotes=True)
+    translation = translate(sql, syntax, modes, strict)
+    tokens = tokenize(translation.sql, syntax.lexical(modes), modes.version_number)
+    for token in tokens:
+        if token.kind == '"' and token.text[0] == '"':
+            token.text = quote_identifier(token.text[1:-1].replace('""', '"'), syntax)
+    return replace(translation, sql=tokens.text())

@@ -72,7 +72,7 @@ def test_results_are_what_json_and_comprehensions_take(steps: DatabaseManager) -
     assert json.dumps(rows) == json.dumps([{"name": f"n{n}", "cost": n} for n in range(3)])
     assert [dict(row) for row in rows if row["cost"]] == rows[1:]
     assert {**rows[0], "x": 1} == {"name": "n0", "cost": 0, "x": 1}
-    assert rows + [] == list(rows)
+    assert [*rows] == list(rows)
     first = steps.fetch_one("SELECT name FROM steps ORDER BY id")
     assert json.dumps(first) == '{"name": "n0"}'
     assert bool(steps.execute("SELECT name FROM steps WHERE cost > 9")) is False
