@@ -212,7 +212,10 @@ def operand_start(tokens: Tokens, i: int, operators: frozenset[str] | None = Non
             start = signed
         before = tokens.prev(position)
         if not ends_operand(tokens, before):
-            return position if name in ("+", "-", "~") else start
+            if name not in ("+", "-", "~"):
+                return start
+            start = position
+            continue
         if name in COMPARISONS or (operators is not None and name not in operators):
             return start
         start = primary_start(tokens, before)

@@ -150,6 +150,14 @@ def test_an_unknown_type_leaves_the_value_with_a_receipt() -> None:
     assert [(note.line, note.column) for note in translation.notes] == [(1, 14), (1, 25)]
 
 
+def test_a_precision_that_is_not_applied_has_a_receipt() -> None:
+    translation = said("SELECT ts::timestamp(3) FROM t", "sqlite", SQLITE)
+    assert [(note.message, note.column) for note in translation.notes] == [
+        ("the precision of timestamp is not applied", 10)
+    ]
+    assert said("SELECT ts::timestamp(3) FROM t", "mysql", MYSQL).sql == "SELECT CAST(ts AS DATETIME(3)) FROM t"
+
+
 def test_numeric_without_a_precision_has_a_receipt_on_sqlite_only_where_digits_can_be_lost() -> None:
     assert said("SELECT price::numeric FROM t", "sqlite", SQLITE).notes
     assert said("SELECT '1234567890.1234567'::numeric", "sqlite", SQLITE).notes

@@ -68,7 +68,18 @@ def test_limits_in_subselects(people: Databases) -> None:
     )
 
 
-@pytest.mark.parametrize("clause", ["LIMIT 5, 10", "LIMIT 10 OFFSET 5", "LIMIT 10", "LIMIT ?", "LIMIT n"])
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "FETCH FIRST 3 ROWS WITH TIES",
+        "LIMIT 1 LIMIT 2",
+        "LIMIT 5, 10",
+        "LIMIT 10 OFFSET 5",
+        "LIMIT 10",
+        "LIMIT ?",
+        "LIMIT n",
+    ],
+)
 def test_native_limits_pass_untouched(clause: str) -> None:
     for sql in (f"SELECT offset, fetch.x FROM t offset WHERE offset > 5 ORDER BY offset {clause}",):
         assert said(sql, "mysql", MARIADB).sql == sql

@@ -106,6 +106,18 @@ def test_names_in_double_quotes_are_names_in_an_upsert_on_mysql() -> None:
     assert said(sql, "mysql", MYSQL).sql.endswith("ON DUPLICATE KEY UPDATE `b` = VALUES(`b`) + t.`b`")
 
 
+def test_a_table_of_a_schema_keeps_it_in_an_upsert_on_mysql() -> None:
+    sql = "INSERT INTO s.t AS x (a, b) VALUES (1, 2) ON CONFLICT (a) DO UPDATE SET b = x.b + t.b WHERE s.t.a > 0"
+    assert said(sql, "mysql", MYSQL).sql == (
+        "INSERT INTO s.t (a, b) VALUES (1, 2) ON DUPLICATE KEY UPDATE b = IF(s.t.a > 0, s.t.b + s.t.b, s.t.b)"
+    )
+
+
+def test_what_is_no_upsert_yet_passes() -> None:
+    sql = "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DELETE DO"
+    assert said(sql, "mysql", MYSQL).sql == sql
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [

@@ -84,8 +84,10 @@ def test_a_json_key_in_a_literal_is_that_key_on_mysql_in_any_session(
         session.backend.execute(session.raw, f"SET SESSION sql_mode = '{before},NO_BACKSLASH_ESCAPES'", None)
     try:
         literal = key.replace("'", "''")
-        modes = session.modes._replace(no_backslash_escapes=no_escapes)
+        modes = session.backend.inspect(session.raw).modes
+        assert modes.no_backslash_escapes is no_escapes
         rows = session.run(f"SELECT :d::jsonb -> 'k' ->> '{literal}'", {"d": {"k": {key: 1}}}, modes=modes)
         assert rows == [("1",)]
     finally:
         session.backend.execute(session.raw, f"SET SESSION sql_mode = '{before}'", None)
+        session.backend.inspect(session.raw)

@@ -99,7 +99,7 @@ _CLOCK_WORDS = dict.fromkeys(("CURRENT_TIMESTAMP", "LOCALTIMESTAMP"), _NOW)
 
 
 def _calls(modes: SessionModes) -> Mapping[str, str]:
-    return dict.fromkeys(("GEN_RANDOM_UUID(0)", "UUID_GENERATE_V4(0)"), random_uuid(modes))
+    return dict.fromkeys(("GEN_RANDOM_UUID", "UUID_GENERATE_V4"), random_uuid(modes))
 
 
 _FIELDS = {

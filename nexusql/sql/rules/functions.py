@@ -63,30 +63,16 @@ def clock(words: Mapping[str, str], calls: Mapping[str, str], utc: str) -> Rule:
 
 
 def calls(choose: Callable[[SessionModes], Mapping[str, str]]) -> Rule:
-    """Calls by template: ``GEN_RANDOM_UUID(0)`` is the key of one without arguments, ``F()`` of one with any number.
-
-    In a template {0}, {1}, .. are the arguments; for any number, {0} is all of them.
-    """
+    """Calls without arguments, as GEN_RANDOM_UUID(), by a template for the function's name."""
 
     def rule(rewrite: Rewrite) -> None:
-        templates = choose(rewrite.modes)
-        names = frozenset(key.partition("(")[0] for key in templates)
-        if names.isdisjoint(rewrite.words):
+        if rewrite.words.isdisjoint(templates := choose(rewrite.modes)):
             return
         tokens = rewrite.tokens
         for i in range(len(tokens) - 1, -1, -1):
-            if tokens.word(i) not in names or not is_call(tokens, i):
-                continue
-            opening = tokens.next(i)
-            closing = tokens.close(opening)
-            items = [trimmed(tokens, start, end) for start, end in tokens.items(opening + 1, closing)]
-            items = items if any(items) else []
-            template = templates.get(f"{tokens.word(i)}({len(items)})")
-            if template is None:
-                template = templates.get(f"{tokens.word(i)}()")
-                items = [trimmed(tokens, opening + 1, closing)]
-            if template is not None:
-                put(tokens, i, closing + 1, fill(template, *items))
+            template = templates.get(tokens.word(i))
+            if template is not None and is_call(tokens, i, arguments=False):
+                put(tokens, i, tokens.close(tokens.next(i)) + 1, fill(template))
 
     return rule
 

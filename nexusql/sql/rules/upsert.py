@@ -57,7 +57,9 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
     action = tokens.after(conflict, "ON", "CONFLICT")
     if tokens.kind(action) == "(":
         target, target_end = action, tokens.close(action) + 1
-        action = tokens.find("DO", start=target_end)
+        action = tokens.next(target_end - 1)
+        if tokens.word(action) == "WHERE":
+            action = tokens.find("DO", start=action)
     elif tokens.word(action) == "ON":
         target = action
         target_end = tokens.after(action, "ON", "CONSTRAINT") + 1
