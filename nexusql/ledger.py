@@ -45,12 +45,7 @@ class Waiter(Generic[C]):
         self.served = False
         self.lease: Lease[C] | None = None
         self._gate = threading.Lock()
-
-    def close_gate(self) -> None:
-        """Make ready to wait."""
-        self.served = False
-        self.lease = None
-        self._gate.acquire(blocking=False)
+        self._gate.acquire()
 
     def nudge(self) -> None:
         """Have it look at the books again."""
@@ -167,7 +162,6 @@ class Ledger(Generic[C]):
                     dead.append(lease)
                 else:
                     self.idle.append(lease)
-            self._serve_idle()
             return dead
 
     def take_outlived(self, now: float, idle_timeout: float, min_size: int, every: float) -> list[Lease[C]]:
@@ -253,7 +247,7 @@ class Ledger(Generic[C]):
         """Serve a caller at once, or put him in line. Raises PoolTimeout where the line is as long as it may be."""
         with self.lock:
             self._refuse_closed()
-            waiter.close_gate()
+            waiter.served = False
             if waiter.tried:
                 self.waiters.appendleft(waiter)
             else:

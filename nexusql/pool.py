@@ -148,9 +148,12 @@ class Pool(Generic[C]):
             ledger.tidy_at = -NEVER
 
     def fill(self) -> None:
-        """Open connections until there are `min_size`. Raises the first error."""
+        """Open connections until there are `min_size`, and one at least: it shows that the server is there.
+
+        Raises the first error.
+        """
         with self._filling() as deadline:
-            self._fill(deadline)
+            self._fill(max(self._min_size, 1), deadline)
 
     def check(self) -> None:
         """Ping the idle connections, replace those that do not answer, and fill(). Raises where that fails."""
@@ -164,7 +167,7 @@ class Pool(Generic[C]):
                     self._vacate(lease)
                     lease = self._open(deadline)
                 self.release(lease.connection)
-            self._fill(deadline)
+            self._fill(max(self._min_size, 1), deadline)
 
     def suspect_all(self) -> None:
         """After a disconnect: close the idle connections that look dead, and have the others pinged before use."""
@@ -326,7 +329,9 @@ class Pool(Generic[C]):
                 connection = self._ledger.abandoned.popleft()
             except IndexError:  # another thread was faster
                 return
-            self.discard(connection)
+            lease = self._ledger.leased.pop(connection, None)
+            if lease is not None:
+                self._retire(lease)
 
     def _refill(self) -> None:
         """See to `min_size` where connecting works, by a thread that ends when done, so that no caller waits for it."""
@@ -342,23 +347,23 @@ class Pool(Generic[C]):
 
     def _open_missing(self) -> None:
         try:
-            self._fill(monotonic() + self._timeout)
+            self._fill(self._min_size, monotonic() + self._timeout)
         except Exception as error:  # the next caller tries again
             self._ledger.keep_error(error)
             logger.debug("pool %s: opening a connection failed: %s", self.name, type(error).__name__)
         finally:
             self._refilling.release()
 
-    def _fill(self, deadline: float) -> None:
-        for _ in range(self._min_size):
-            if self._ledger.reserve(self._min_size):
+    def _fill(self, size: int, deadline: float) -> None:
+        for _ in range(size):
+            if self._ledger.reserve(size):
                 self.release(self._open(deadline).connection)
 
     @contextmanager
     def _filling(self) -> Iterator[float]:
         """Keep the pool from refilling by itself, so that its errors are the caller's; gives the caller's deadline."""
         deadline = monotonic() + self._timeout
-        alone = self._refilling.acquire(timeout=self._timeout)
+        alone = self._refilling.acquire(timeout=min(self._timeout, threading.TIMEOUT_MAX))
         try:
             yield deadline
         finally:

@@ -1,5 +1,7 @@
 """Servers that die, freeze and turn connections away, each a throw-away one."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
@@ -10,7 +12,7 @@ from nexusql.connection import Connection
 from nexusql.errors import ConnectionLost, OperationalError, PoolTimeout
 from nexusql.ledger import LONGEST_PAUSE
 from nexusql.pool import Pool
-from pooling import Threads, borrow, eventually, real_pool, run, select_tags
+from pooling import Threads, borrow, eventually, real_pool, run, select_tags, session_id
 from proxy import FaultProxy
 from throwaway import SERVERS, Server
 
@@ -90,6 +92,36 @@ def test_a_frozen_server_costs_the_time_that_was_given_and_no_more(server: Serve
         server.thaw()
     assert select_tags(pool, tags) == tags
     assert pool.stats().active == 0
+    pool.close(5)
+
+
+def test_a_frozen_session_is_replaced_and_hinders_nobody(server: Server) -> None:
+    if server.kind != "postgresql":
+        pytest.skip("a session is no process of its own")
+    pool = real_pool(server.url, min_size=0, max_size=3, timeout=5.0)
+    frozen, other = borrow(pool, 2)
+    pid = session_id("postgresql", frozen)
+    pool.release(frozen)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(0.6)
+        with Threads() as threads:
+            started = time.monotonic()
+            threads.start(pool.acquire)
+            for number in range(20):
+                assert run(other, f"SELECT {number} AS n") == [{"n": number}]
+            assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 3.0
+        (replaced,) = threads.results
+        assert frozen.broken
+        assert replaced not in (frozen, other)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert run(replaced, "SELECT 'well' AS state") == [{"state": "well"}]
+    pool.release(replaced)
+    pool.release(other)
+    tags = [f"{number}" for number in range(10)]
+    assert select_tags(pool, tags) == tags
     pool.close(5)
 
 

@@ -261,6 +261,19 @@ def test_a_connection_put_back_while_somebody_joins_the_line_reaches_him_at_once
     assert threads.results == [held]
 
 
+def test_a_returned_connection_is_never_within_reach_of_others_while_somebody_waits(make_pool: MakePool) -> None:
+    pool = make_pool(max_size=1)
+    held = pool.acquire()
+    laid_down: list[None] = []
+    with Threads() as threads:
+        threads.start(pool.acquire, 5)
+        assert eventually(lambda: pool.stats().waiting == 1)
+        pool._ledger.idle = Interrupted(lambda: laid_down.append(None))
+        pool.release(held)
+    assert threads.results == [held]
+    assert laid_down == []
+
+
 def test_a_connection_put_back_while_the_pool_is_closed_is_closed(make_pool: MakePool) -> None:
     pool = make_pool(max_size=1)
     held = pool.acquire()

@@ -108,6 +108,17 @@ def test_after_a_disconnect_idle_connections_are_pinged_before_use(make_pool: Ma
     assert [connection.closed for connection in (broken, idle, borrowed)] == [True, False, False]
 
 
+def test_a_suspect_that_answered_is_trusted_again(make_pool: MakePool) -> None:
+    pool = make_pool()
+    connection = pool.acquire()
+    pool.release(connection)
+    pool.suspect_all()
+    for _ in range(3):
+        assert pool.acquire() is connection
+        pool.release(connection)
+    assert len(connection.pings) == 1
+
+
 def test_after_a_disconnect_idle_connections_that_look_dead_are_closed_at_once(
     make_pool: MakePool, server: ScriptedServer
 ) -> None:

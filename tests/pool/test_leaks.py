@@ -110,6 +110,15 @@ def test_a_finaliser_that_runs_while_the_pool_is_locked_does_not_wait(
     assert pool.stats().total == 1
 
 
+def test_what_is_abandoned_after_it_was_returned_is_let_alone(make_pool: MakePool, server: ScriptedServer) -> None:
+    pool = make_pool()
+    held = pool.acquire()
+    pool.release(held)
+    pool.abandon(held)
+    pool.abandon(held)
+    assert pool.acquire() is held
+
+
 def test_who_waits_is_served_by_what_a_finaliser_abandons(make_pool: MakePool, server: ScriptedServer) -> None:
     pool = make_pool(max_size=1, timeout=5)
     held = pool.acquire()
