@@ -1,6 +1,7 @@
 """The README and docs/ are true: their Python runs, prints what they say, and their links lead somewhere."""
 
 import contextlib
+import inspect
 import io
 import re
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_the_api_reference_names_every_public_call_of_the_manager() -> None:
     reference = (ROOT / "docs" / "API_REFERENCE.md").read_text("utf-8")
     calls = {name for name in dir(nexusql.DatabaseManager) if not name.startswith("_")}
     assert {name for name in calls if not re.search(rf"`[^`]*\b{name}\b", reference)} == set()
+
+
+def test_the_api_reference_explains_every_option_of_the_manager() -> None:
+    reference = (ROOT / "docs" / "API_REFERENCE.md").read_text("utf-8")
+    explained = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", reference, re.MULTILINE))))
+    options = set(inspect.signature(nexusql.DatabaseManager).parameters) - {"database"}
+    assert options - explained == set()
 
 
 def test_the_architecture_names_every_part_of_the_package() -> None:
