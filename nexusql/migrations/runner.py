@@ -81,7 +81,9 @@ class MigrationRunner:
         self._database.execute(_HISTORY)
 
     def applied(self) -> list[dict[str, Any]]:
-        """The history of this type, oldest first."""
+        """The history of this type, oldest first; empty where there is no history table yet."""
+        if not self._database.table_exists("ia_migrations"):
+            return []
         return self._database.execute(
             "SELECT version, filename, migration_type, description, applied_at, checksum FROM ia_migrations "
             "WHERE migration_type = :type ORDER BY id",
@@ -151,7 +153,7 @@ class MigrationRunner:
         return True
 
     async def run_specific_migration(self, version: str) -> bool:
-        """Apply the file of this version (`V003`, `003` or the whole name) unless it is applied; False where it fails."""
+        """Apply the file of this version (`V003`, `003`, the whole name) unless it is applied; False where it fails."""
         try:
             await self._database.in_thread(self._run_version, version)
         except Error as error:
@@ -169,6 +171,10 @@ class MigrationRunner:
         if matches[0] in self.pending():
             self.apply(matches[0])
 
+    def _run_file(self, path: Path) -> None:
+        self.create_history()
+        self.apply(path)
+
     async def get_applied_migrations(self) -> list[dict[str, Any]]:
         """`applied` on a worker thread."""
         return await self._database.in_thread(self.applied)
@@ -180,7 +186,7 @@ class MigrationRunner:
     async def run_migration_file(self, path: str | Path) -> bool:
         """Run and record one file, wherever it is; False and a log entry where it fails."""
         try:
-            await self._database.in_thread(self.apply, Path(path))
+            await self._database.in_thread(self._run_file, Path(path))
         except Error as error:
             logger.error("%s", error)
             return False

@@ -111,7 +111,7 @@ def test_an_integer_primary_key_that_references_numbers_nothing(db: DatabaseMana
     assert db.execute("SELECT * FROM extras") == [{"id": 5, "name": "five"}]
 
 
-NATIVE = {
+NATIVE: dict[str, list[tuple[str, Any]]] = {
     "sqlite": [
         ("CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT COLLATE NOCASE)", None),
         ("INSERT INTO n DEFAULT VALUES", None),
