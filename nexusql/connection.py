@@ -31,13 +31,15 @@ class Connection:
     """A driver's connection with what is known about its session. Used by one thread at a time.
 
     `broken` is set by the first error that says the session is gone; `needs_reset` by a statement that may have left
-    something behind in it. Every error that leaves these methods is one of nexusql.errors.
+    something behind in it. Every error that leaves these methods is one of nexusql.errors; whatever else interrupts
+    them, as KeyboardInterrupt does, closes a server's session: its answer may still be under way.
     """
 
     __slots__ = (
         "_backend",
         "_execute",
         "_iterates",
+        "_modes_known",
         "_raw",
         "_watched",
         "broken",
@@ -56,6 +58,7 @@ class Connection:
         # SQLite has no session modes, so there is nothing to look at before each statement.
         self._iterates = backend.capabilities.fast_iteration
         self._watched = backend.capabilities.session_modes
+        self._modes_known = True
         self.settings: tuple[str, ...] = ()
         self.modes = modes
         self.server = server
@@ -83,10 +86,15 @@ class Connection:
         return cls(backend, raw, session.modes, session.server)
 
     def current_modes(self) -> SessionModes:
-        """The session's modes; asks the server again where they are known to have changed."""
-        if self._watched and self._backend.modes_changed(self._raw, self.modes):
+        """The session's modes; asks the server again where they have changed, or may have."""
+        if self._watched and (not self._modes_known or self._backend.modes_changed(self._raw, self.modes)):
             self.refresh_modes()
         return self.modes
+
+    def note_changes(self) -> None:
+        """Have the session reset before others use it, where a statement has changed its modes unannounced."""
+        if self._watched and not self.needs_reset and self._backend.modes_changed(self._raw, self.modes):
+            self.needs_reset = True
 
     def refresh_modes(self) -> None:
         """Read the modes again; a session that has left UTF-8 is closed, and the error says so."""
@@ -97,6 +105,7 @@ class Connection:
             raise
         except Exception as error:
             raise self._failure(error, None) from error
+        self._modes_known = True
         if modes != self.modes:
             self.modes = modes
             self.needs_reset = True
@@ -111,6 +120,7 @@ class Connection:
             description = cursor.description
             rows = Rows()
             if description is None:
+                self.duplicates = False
                 if cursor.rowcount > 0:
                     rows.rowcount = cursor.rowcount
             else:
@@ -121,11 +131,18 @@ class Connection:
             return rows
         except Exception as error:
             raise self._failure(error, statement) from error
+        except BaseException:
+            self._interrupted()
+            raise
 
     def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
         """Run a plan that carries checks, tolerated errors or effects on the session."""
         if any(self.run(Statement(check.sql, check.sql), self._backend.no_args) for check in statement.checks):
             return Rows()
+        changes_session = bool(statement.effects & Effect.SESSION)
+        if changes_session:  # also where it fails: what it did before that may stay
+            self.needs_reset = True
+            self._modes_known = False
         try:
             rows = self.run(statement, args)
         except Error as error:
@@ -133,15 +150,13 @@ class Connection:
                 raise
             logger.debug("tolerated: %s", error)
             return Rows()
-        if statement.effects & Effect.SESSION:
-            self.needs_reset = True
-            if self._watched:
-                self.refresh_modes()
+        if changes_session:
+            self.current_modes()
         return rows
 
     def apply_settings(self, settings: tuple[str, ...]) -> None:
         """Run the session settings that were made elsewhere since this connection was last used."""
-        for setting in settings[len(self.settings) :]:
+        for setting in settings:
             self.run(Statement(setting, setting), self._backend.no_args)
         self.settings = settings
 
@@ -160,6 +175,8 @@ class Connection:
             raise TransactionAborted(
                 "the transaction was rolled back: a statement in it failed, so it cannot be committed"
             )
+        if self.broken:
+            raise ConnectionLost("the connection was lost before the commit: nothing of the transaction is stored")
         try:
             self._backend.commit(self._raw)
         except Exception as error:
@@ -167,6 +184,9 @@ class Connection:
             if isinstance(mapped, ConnectionLost):
                 mapped = driver_error(CommitUncertain, error, sqlstate=mapped.sqlstate, code=mapped.code, sql="COMMIT")
             raise mapped from error
+        except BaseException:
+            self._interrupted()
+            raise
 
     def rollback(self) -> None:
         """Roll back."""
@@ -207,6 +227,7 @@ class Connection:
             clean = self._backend.reset(self._raw)
             if clean:
                 self.modes = self._backend.inspect(self._raw).modes
+                self._modes_known = True
                 self.settings = ()
                 self.needs_reset = False
         except Exception as error:
@@ -226,6 +247,14 @@ class Connection:
             raise
         except Exception as error:
             raise self._failure(error, None) from error
+        except BaseException:
+            self._interrupted()
+            raise
+
+    def _interrupted(self) -> None:
+        """Close a server's session; SQLite's driver is interrupted only between two calls, with nothing under way."""
+        if self._watched:
+            self.close()
 
     def _failure(self, error: Exception, statement: Statement | None) -> Error:
         """The nexusql error for what a driver raised, or for the loss of a write outside a transaction."""

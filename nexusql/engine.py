@@ -271,8 +271,10 @@ class Engine:
         if statement.near_misses and isinstance(params, Mapping):
             missed = [miss for miss in statement.near_misses if miss.name in params]
             if missed:
-                places = (f":{miss.name} at line {miss.line} is inside {miss.where}" for miss in missed)
-                self._warn_once(statement, f"not bound: {'; '.join(places)}", ParameterWarning)
+                places = [
+                    f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound" for miss in missed
+                ]
+                self._warn_once(statement, "; ".join(places), ParameterWarning)
         setting = self.backend.session_setting(statement)
         had_changed = connection.needs_reset
         rows = connection.run_special(statement, args)
@@ -310,10 +312,12 @@ class Engine:
             warnings.warn(text, category, stacklevel=6)
 
     def _types(self, connection: Connection, table: str) -> Mapping[str, str]:
-        """A table's column types, asked once until the next DDL; in an altered session a name may mean another table."""
+        """A table's column types, asked once until the next DDL; an altered session may mean another table by a name."""
         if connection.needs_reset:
             return connection.column_types(table)
-        known = self._column_types  # as it is now: what is learnt during DDL goes into a dict that nobody reads any more
+        known = (
+            self._column_types
+        )  # as it is now: what is learnt during DDL goes into a dict that nobody reads any more
         types = known.get(table)
         if types is None:
             types = known[table] = connection.column_types(table)

@@ -261,9 +261,7 @@ class Transaction(Calls):
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
             self._doom = self._doom or kept
 
-    def _run(
-        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
-    ) -> Rows:
+    def _run(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
         if statement.effects & Effect.DDL:
             self._ddl = True
             # Making and dropping temporary tables commits nothing anywhere.
@@ -310,7 +308,7 @@ class Transaction(Calls):
 
     def _savepoint_by_string(self, control: Control) -> None:
         connection = self._usable()
-        plain_name = control.name.strip('"`[]').lower()
+        plain_name = control.name.strip("\"'`[]").lower()
         if plain_name.startswith(RESERVED):
             raise ProgrammingError(f"savepoints whose names begin with {RESERVED} belong to nested blocks")
         try:
@@ -464,7 +462,9 @@ def _without_frames(error: Error) -> Error:
 
 
 def _ended_behind(verb: str = "a statement") -> ProgrammingError:
-    return ProgrammingError(f"{verb} has ended the open transaction behind nexusql's back: what came before may be stored")
+    return ProgrammingError(
+        f"{verb} has ended the open transaction behind nexusql's back: what came before may be stored"
+    )
 
 
 def control_by_string(engine: Engine, control: Control) -> Rows:

@@ -7,46 +7,41 @@ a process a lock serves them at once, and readers are not held up.
 import os
 import threading
 import weakref
-from types import TracebackType
 
 from nexusql.errors import LockTimeout
 from nexusql.workers import blocks_own_thread, responsible
 
 
 class WriterLock:
-    """The writer's turn on one database file; a context manager that waits at most `timeout` seconds."""
+    """The writer's turn on one database file; who wants it waits at most `timeout` seconds."""
 
     def __init__(self, timeout: float, shared: "_Shared") -> None:
         self._timeout = timeout
         self._shared = shared
 
-    def acquire(self) -> None:
-        """Take the turn. Raises LockTimeout in time, or at once where this very thread holds it."""
+    def acquire(self, *, lasting: bool = True) -> None:
+        """Take the turn, for a transaction or (`lasting=False`) for one statement, which ends by itself.
+
+        Raises LockTimeout in time, or at once where this very thread would have to go on for the turn to come.
+        """
         shared = self._shared
         if not shared.lock.acquire(blocking=False):
             if blocks_own_thread() and shared.owner == threading.get_ident():
                 raise LockTimeout(
                     "this thread already holds an open write transaction on the same SQLite file; waiting for it here "
-                    "would never end: write through that transaction, or end it first"
+                    "would never end: write through that transaction, or end it first; where it is another task's, "
+                    "await execute_async, or `async with` for a transaction"
                 )
-            if not shared.lock.acquire(timeout=self._timeout):
+            if not shared.lock.acquire(timeout=min(self._timeout, threading.TIMEOUT_MAX)):
                 raise LockTimeout(
                     f"another transaction of this process kept the SQLite file's writer lock for {self._timeout:g} s"
                 )
-        shared.owner = responsible()[0]
+        shared.owner = responsible()[0] if lasting else 0
 
     def release(self) -> None:
         """Give the turn to the next writer."""
         self._shared.owner = 0
         self._shared.lock.release()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
 
 
 class _Shared:
