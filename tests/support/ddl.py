@@ -48,8 +48,9 @@ class ForeignKey(NamedTuple):
 class Database:
     """A session on a fresh database: `run` takes canonical SQL, `native` the database's own."""
 
-    def __init__(self, kind: str, connection: Any, modes: SessionModes) -> None:
+    def __init__(self, kind: str, url: str, connection: Any, modes: SessionModes) -> None:
         self.kind = kind
+        self.url = url
         self.connection = connection
         self.modes = modes
         self.placeholder = "?" if kind == "sqlite" else "%s"
@@ -191,6 +192,29 @@ class Database:
             sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
         return {row[0] for row in self.native(sql)}
 
+    def clear(self) -> None:
+        """Drop all tables and views, temporary ones too."""
+        if self.kind == "postgresql":
+            schema = self.native("SELECT current_schema()")[0][0]
+            self.native(f"SET client_min_messages = warning; DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}")
+            self.native("DISCARD TEMP")
+            return
+        if self.kind == "sqlite":
+            self.native("PRAGMA foreign_keys = OFF")
+            listing = "SELECT type, name FROM {} WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+            found = self.native(f"{listing} UNION ALL {listing}".format("sqlite_temp_master", "sqlite_master"))
+        else:
+            self.native("SET foreign_key_checks = 0")
+            self.native("DROP TEMPORARY TABLE IF EXISTS t")
+            found = self.native(
+                "SELECT IF(table_type = 'VIEW', 'VIEW', 'TABLE'), table_name FROM information_schema.tables "
+                "WHERE table_schema = DATABASE()"
+            )
+        quote = "`" if self.kind == "mysql" else '"'
+        for kind, name in found:
+            self.native(f"DROP {kind} {quote}{name.replace(quote, quote * 2)}{quote}")
+        self.native("PRAGMA foreign_keys = ON" if self.kind == "sqlite" else "SET foreign_key_checks = 1")
+
 
 @contextmanager
 def opened(kind: str, url: str) -> Iterator[Database]:
@@ -199,6 +223,7 @@ def opened(kind: str, url: str) -> Iterator[Database]:
     if kind == "sqlite":
         connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = OFF")
     else:
         connection = servers.CONNECT[kind](url)
     try:
@@ -209,6 +234,6 @@ def opened(kind: str, url: str) -> Iterator[Database]:
                 said = cursor.fetchone()[0]
             version = tuple(int(part) for part in said.split("-")[0].split("."))
             modes = SessionModes(flavour="mariadb" if "MariaDB" in said else "mysql", version=version)
-        yield Database(kind, connection, modes)
+        yield Database(kind, url, connection, modes)
     finally:
         connection.close()

@@ -13,6 +13,7 @@ import psycopg2
 import pymysql
 import pytest
 
+import servers
 from ddl import Database, opened
 from nexusql.errors import SQLSyntaxError, TranslationError
 
@@ -20,11 +21,19 @@ REFUSED = (sqlite3.Error, psycopg2.Error, pymysql.err.Error)
 HOSTILE = "TRUE NOW() ::text SERIAL -- ;"
 
 
+@pytest.fixture(scope="module", params=servers.KINDS)
+def session(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A session on a fresh database of each kind."""
+    servers.require(request.param)
+    with servers.fresh_database(request.param) as url, opened(request.param, url) as session:
+        yield session
+
+
 @pytest.fixture
-def database(kind: str, database_url: str) -> Iterator[Database]:
-    """A session on an empty database of each kind."""
-    with opened(kind, database_url) as database:
-        yield database
+def database(session: Database) -> Iterator[Database]:
+    """The session, its database empty."""
+    yield session
+    session.clear()
 
 
 def the_default(database: Database, column: str, *others: str) -> Any:

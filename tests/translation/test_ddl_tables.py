@@ -15,11 +15,19 @@ REFUSED = (sqlite3.Error, psycopg2.Error, pymysql.err.Error)
 HOSTILE = "TRUE NOW() ::text SERIAL -- ;"
 
 
+@pytest.fixture(scope="module", params=servers.KINDS)
+def session(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A session on a fresh database of each kind."""
+    servers.require(request.param)
+    with servers.fresh_database(request.param) as url, opened(request.param, url) as session:
+        yield session
+
+
 @pytest.fixture
-def database(kind: str, database_url: str) -> Iterator[Database]:
-    """A session on an empty database of each kind."""
-    with opened(kind, database_url) as database:
-        yield database
+def database(session: Database) -> Iterator[Database]:
+    """The session, its database empty."""
+    yield session
+    session.clear()
 
 
 def refuses(database: Database, sql: str) -> bool:
@@ -200,13 +208,13 @@ def test_if_not_exists_leaves_what_is_there(database: Database) -> None:
 
 
 @pytest.mark.parametrize("words", ["TEMP", "TEMPORARY", "temp", "LOCAL TEMPORARY", "GLOBAL TEMP"])
-def test_a_temporary_table_is_not_there_for_others(database: Database, database_url: str, words: str) -> None:
+def test_a_temporary_table_is_not_there_for_others(database: Database, words: str) -> None:
     database.run(f"CREATE {words} TABLE t (id SERIAL PRIMARY KEY, flag BOOLEAN DEFAULT TRUE)")
     database.native(
         "INSERT INTO t (flag) VALUES (DEFAULT)" if database.kind != "sqlite" else "INSERT INTO t DEFAULT VALUES"
     )
     assert database.native("SELECT id, flag FROM t") == [(1, 1)]
-    with opened(database.kind, database_url) as other:
+    with opened(database.kind, database.url) as other:
         assert refuses(other, "SELECT * FROM t")
 
 
@@ -266,13 +274,15 @@ def test_adding_a_column_that_is_there_is_an_error_without_the_words(database: D
 
 def test_an_added_column_may_refer_to_another_table_and_is_added_once(database: Database) -> None:
     database.run("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
-    database.run("CREATE TABLE child (id INTEGER PRIMARY KEY)")
+    database.run("CREATE TABLE child (id INTEGER PRIMARY KEY, least INTEGER)")
     for _ in range(3):
         database.run(
             "ALTER TABLE child ADD COLUMN IF NOT EXISTS parent INTEGER REFERENCES parent (id) ON DELETE CASCADE"
         )
+        database.run("ALTER TABLE child ADD COLUMN IF NOT EXISTS age INTEGER CHECK (age > least)")
     assert database.foreign_keys("child") == {ForeignKey(("parent",), "parent", ("id",), "CASCADE")}
     assert refuses(database, "INSERT INTO child (id, parent) VALUES (1, 5)")
+    assert refuses(database, "INSERT INTO child (id, least, age) VALUES (1, 5, 5)")
 
 
 def test_a_column_is_dropped_once(database: Database) -> None:

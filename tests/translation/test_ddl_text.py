@@ -420,6 +420,13 @@ REST = [
         "ALTER TABLE t RENAME a TO b, RENAME COLUMN c TO d",
         "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN c TO d",
     ),
+    (
+        "mysql",
+        MYSQL,
+        "ALTER TABLE t ADD COLUMN b INT CHECK (b > a) NOT NULL",
+        "ALTER TABLE t ADD COLUMN b INT NOT NULL, ADD CHECK (b > a)",
+    ),
+    ("mysql", MYSQL, "CREATE TABLE t (a SERIAL, UNIQUE)", "CREATE TABLE t (a INT AUTO_INCREMENT, UNIQUE, KEY (a))"),
     ("mysql", MYSQL, "CREATE LOCAL TEMP TABLE t (a UUID)", "CREATE TEMPORARY TABLE t (a CHAR(36))"),
     ("mysql", MYSQL, "CREATE TABLE t (a TEXT, FULLTEXT KEY f (a))", "CREATE TABLE t (a TEXT, FULLTEXT KEY f (a))"),
     (

@@ -143,9 +143,11 @@ def _spaced(tokens: list[Token]) -> list[Token]:
 
 
 def _reads_others(tokens: Tokens, table: Table, column: Column, clause: Clause) -> bool:
-    """True where a CHECK names another column of the statement, which MySQL allows at the table only."""
+    """True where a CHECK names another column, which MySQL allows at the table only; it may where a column is added."""
     others = {other.name for other in table.columns} - {column.name}
-    return any(token.kind in 'w"' and folded(token.text) in others for token in tokens[clause.body : clause.end])
+    return table.altered or any(
+        token.kind in 'w"' and folded(token.text) in others for token in tokens[clause.body : clause.end]
+    )
 
 
 def drop_item(tokens: Tokens, constraint: Constraint, edits: Edits) -> None:

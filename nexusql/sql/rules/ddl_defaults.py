@@ -20,7 +20,7 @@ _COMMON = frozenset(("CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"))  # wo
 _TIMESTAMPS = frozenset(("TIMESTAMP", "TIMESTAMPTZ"))
 _TIMES = frozenset(("TIME", "TIMETZ"))
 _UUIDS = frozenset(("GEN_RANDOM_UUID", "UUID_GENERATE_V4"))
-_USERS = frozenset("CURRENT_USER SESSION_USER USER CURRENT_ROLE CURRENT_CATALOG CURRENT_SCHEMA NEXTVAL".split())
+_REFUSED = frozenset("CURRENT_USER SESSION_USER USER CURRENT_ROLE CURRENT_CATALOG CURRENT_SCHEMA NEXTVAL".split())
 _BOOLEANS = {
     **dict.fromkeys(("'true'", "'t'", "'yes'", "'y'", "'on'", "'1'", "true"), True),
     **dict.fromkeys(("'false'", "'f'", "'no'", "'n'", "'off'", "'0'", "false"), False),
@@ -94,7 +94,7 @@ class Defaults:
         """The target's text for a value that it says in another way, else None."""
         tokens = rewrite.tokens
         word, text = tokens.word(start), tokens.text(start, end)
-        if word in _USERS:
+        if word in _REFUSED:
             raise rewrite.refuse(f"DEFAULT {text} has no equivalent here", start)
         if kind.array:
             return self._array(rewrite, start, end)

@@ -61,7 +61,7 @@ class Words:
             if self._needs_key and numbered > 1:
                 raise rewrite.refuse("only one column of a table can number itself here", column.start)
             self._number(rewrite, column, edits)
-            if self._needs_key and not any(key[0] == column.name for key in table.key_columns()):
+            if self._needs_key and not any(key[:1] == (column.name,) for key in table.key_columns()):
                 name = rewrite.tokens[column.start].text
                 edits.insert(*_at_end(rewrite, table, column, f"KEY ({name})"))
 
