@@ -86,7 +86,7 @@ def written(tokens: Tokens, dialect: str) -> Counter[str]:
     return Counter(token.text for token in tokens if token.kind in "'\"-")
 
 
-def survives(sql: str, dialect: str, modes: SessionModes, *, receipts: bool = False) -> None:
+def check_survival(sql: str, dialect: str, modes: SessionModes, *, receipts: bool = False) -> None:
     """Fail where a literal, comment or name is not in the translation; with `receipts`, where no note tells of it."""
     lexical = SYNTAX[dialect].lexical(modes)
     before = written(tokenize(sql, lexical, modes.version_number), dialect)
@@ -112,7 +112,7 @@ def survives(sql: str, dialect: str, modes: SessionModes, *, receipts: bool = Fa
 def test_literals_names_and_comments_survive(sql: str) -> None:
     for dialect, sessions in STANDARD.items():
         for modes in sessions:
-            survives(sql, dialect, modes)
+            check_survival(sql, dialect, modes)
 
 
 STATEMENTS = [
@@ -145,7 +145,7 @@ def test_they_survive_in_other_statements(template: str, names: list[str], liter
     sql = template.format(*names, *literals, comment)
     for dialect, sessions in STANDARD.items():
         for modes in sessions:
-            survives(sql, dialect, modes)
+            check_survival(sql, dialect, modes)
 
 
 STARTS = [
@@ -174,7 +174,7 @@ def test_no_text_makes_a_rule_fail_by_accident(start: str, words: list[str]) -> 
     sql = " ".join([start, *words]).replace("--", "--\n")
     for dialect, sessions in STANDARD.items():
         for modes in sessions:
-            survives(sql, dialect, modes, receipts=True)
+            check_survival(sql, dialect, modes, receipts=True)
 
 
 def test_what_is_no_ddl_is_left_alone_by_these_rules() -> None:
