@@ -62,6 +62,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[Driven]:
         opened.run("INSERT INTO canary VALUES (42)")
         for setting in mode.split("; ") if mode else ():
             opened.run(setting)
+        opened.backend.inspect(opened.raw)  # as the connection layer does after every SET
         yield opened
         assert opened.run("SELECT a FROM canary") == [(42,)]
 

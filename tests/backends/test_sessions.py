@@ -561,3 +561,22 @@ def test_json_loads_reads_json_columns(config: ConnectionConfig) -> None:
         assert session.value("SELECT ARRAY['3'::jsonb]") == [("read", "3")]
     with driven(config.database_url) as session:
         assert session.value("SELECT '[1]'::jsonb") == [1]
+
+
+@pytest.mark.parametrize("kind", ["mysql"], indirect=True)
+@pytest.mark.parametrize("inner", [True, False])
+def test_a_routine_that_has_another_mode_changes_nothing_about_quoting(driven: Driven, inner: bool) -> None:
+    """The flag that PyMySQL escapes by is the routine's where its last reply comes from inside."""
+    append = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')"
+    remove = "SET SESSION sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
+    driven.run(append if inner else remove)
+    driven.run("CREATE PROCEDURE p() SET @a = 1")
+    driven.run("CREATE FUNCTION f() RETURNS INT RETURN 1")
+    driven.run(remove if inner else append)
+    modes = driven.backend.inspect(driven.raw).modes
+    assert modes.no_backslash_escapes is not inner
+    for call in ("CALL p()", "DO f()", "SELECT f()", "SET @a = f()"):
+        driven.run(call)
+        for value in ("\\", "'", "\\' , 'x' -- ", "a\\b\x00"):
+            assert driven.run("SELECT {}", value) == [(value,)]
+        assert driven.backend.inspect(driven.raw).modes == modes
