@@ -565,14 +565,13 @@ def test_json_loads_reads_json_columns(config: ConnectionConfig) -> None:
 
 @pytest.mark.parametrize("kind", ["mysql"], indirect=True)
 @pytest.mark.parametrize("inner", [True, False])
-def test_a_routine_that_has_another_mode_changes_nothing_about_quoting(driven: Driven, inner: bool) -> None:
-    """The flag that PyMySQL escapes by is the routine's where its last reply comes from inside."""
+def test_a_routine_that_sets_another_mode_changes_nothing_about_quoting(driven: Driven, inner: bool) -> None:
+    """The server gives its caller's mode back when a routine ends, but not the flag that PyMySQL escapes by."""
     append = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')"
     remove = "SET SESSION sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
-    driven.run(append if inner else remove)
-    driven.run("CREATE PROCEDURE p() SET @a = 1")
-    driven.run("CREATE FUNCTION f() RETURNS INT RETURN 1")
     driven.run(remove if inner else append)
+    driven.run(f"CREATE PROCEDURE p() {append if inner else remove}")
+    driven.run(f"CREATE FUNCTION f() RETURNS INT BEGIN {append if inner else remove}; RETURN 1; END")
     modes = driven.backend.inspect(driven.raw).modes
     assert modes.no_backslash_escapes is not inner
     for call in ("CALL p()", "DO f()", "SELECT f()", "SET @a = f()"):
