@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from nexusql.errors import TranslationError
+from nexusql.sql import compile_statement
 from nexusql.sql.lexical import SessionModes
 from translating import MARIADB, MYSQL, SQLITE, Databases, said
 
@@ -144,9 +145,40 @@ def test_an_array_cast_is_refused_with_its_place(dialect: str, modes: SessionMod
     assert caught.value.sql == f"SELECT '{{1,2,3}}'{cast}"
 
 
+@pytest.mark.parametrize(
+    ("sql", "said_sql"),
+    [
+        ("SELECT id::text FROM t", "SELECT CAST(id AS TEXT) AS id FROM t"),
+        ("SELECT DISTINCT t.id::text, b FROM t", "SELECT DISTINCT CAST(t.id AS TEXT) AS id, b FROM t"),
+        ('SELECT "A b"::text::text', 'SELECT CAST(CAST("A b" AS TEXT) AS TEXT) AS "A b"'),
+        ("DELETE FROM t RETURNING a, id::text;", "DELETE FROM t RETURNING a, CAST(id AS TEXT) AS id;"),
+        ("SELECT (SELECT id::text) FROM t", "SELECT (SELECT CAST(id AS TEXT) AS id) FROM t"),
+        ("SELECT id::text AS x, id::text y FROM t", "SELECT CAST(id AS TEXT) AS x, CAST(id AS TEXT) y FROM t"),
+        ("SELECT f(a, id::text) FROM t", "SELECT f(a, CAST(id AS TEXT)) FROM t"),
+        ("SELECT a FROM t ORDER BY a, id::text", "SELECT a FROM t ORDER BY a, CAST(id AS TEXT)"),
+        ("SELECT a FROM t WHERE (a, id::text) = (1, 2)", "SELECT a FROM t WHERE (a, CAST(id AS TEXT)) = (1, 2)"),
+        ("UPDATE t SET a = 1, b = id::text", "UPDATE t SET a = 1, b = CAST(id AS TEXT)"),
+        ("VALUES (a, id::text)", "VALUES (a, CAST(id AS TEXT))"),
+        ("SELECT :id::text, NULL::text, 'x'::text", "SELECT CAST(:id AS TEXT), CAST(NULL AS TEXT), CAST('x' AS TEXT)"),
+    ],
+)
+def test_a_column_that_is_only_cast_keeps_its_name(sql: str, said_sql: str) -> None:
+    assert said(sql, "sqlite", SQLITE).sql == said_sql
+
+
+def test_names_of_cast_columns_agree(everywhere: Databases) -> None:
+    sql = "SELECT id::text, v.name::varchar(3), n::int FROM (SELECT 1 AS id, 'abcd' AS name, '5' AS n) AS v"
+    for session in everywhere.sessions.values():
+        cursor = session.backend.execute(
+            session.raw, compile_statement(sql, session.kind, modes=session.modes).text, None
+        )
+        assert [column[0] for column in cursor.description] == ["id", "name", "n"]
+        assert [tuple(row) for row in cursor.fetchall()] == [("1", "abc", 5)]
+
+
 def test_an_unknown_type_leaves_the_value_with_a_receipt() -> None:
     translation = said("SELECT status::mood, 'x'::\"Mood\"(3) FROM t", "sqlite", SQLITE)
-    assert translation.sql == "SELECT status, 'x' FROM t"
+    assert translation.sql == "SELECT status AS status, 'x' FROM t"
     assert [(note.line, note.column) for note in translation.notes] == [(1, 14), (1, 25)]
 
 
@@ -155,7 +187,7 @@ def test_a_precision_that_is_not_applied_has_a_receipt() -> None:
     assert [(note.message, note.column) for note in translation.notes] == [
         ("the precision of timestamp is not applied", 10)
     ]
-    assert said("SELECT ts::timestamp(3) FROM t", "mysql", MYSQL).sql == "SELECT CAST(ts AS DATETIME(3)) FROM t"
+    assert said("SELECT ts::timestamp(3) FROM t", "mysql", MYSQL).sql == "SELECT CAST(ts AS DATETIME(3)) AS ts FROM t"
 
 
 def test_numeric_without_a_precision_has_a_receipt_on_sqlite_only_where_digits_can_be_lost() -> None:
@@ -203,4 +235,29 @@ def test_a_moment_with_an_offset_is_refused_on_mysql_which_would_drop_it() -> No
 
 def test_comments_beside_a_cast_stay() -> None:
     sql = "SELECT a /* one */ :: -- two\n text /* three */ FROM t"
-    assert said(sql, "sqlite", SQLITE).sql == "SELECT CAST(a AS TEXT) /* one */ -- two\n /* three */ FROM t"
+    assert said(sql, "sqlite", SQLITE).sql == "SELECT CAST(a AS TEXT) /* one */ -- two\n AS a /* three */ FROM t"
+
+
+@pytest.mark.parametrize("collation", ["utf8mb4_unicode_ci", "utf8mb4_general_ci", "utf8mb4_bin"])
+def test_a_text_compares_with_a_column_of_any_collation_on_mysql(everywhere: Databases, collation: str) -> None:
+    session = everywhere.sessions["mysql"]
+    session.run(f"CREATE TABLE collated (id VARCHAR(36) COLLATE {collation}, data JSON, n INT) ENGINE=InnoDB")
+    session.run("INSERT INTO collated VALUES (:id, :data, 5)", {"id": str(A_UUID), "data": {"id": str(A_UUID)}})
+    try:
+        for condition in (
+            "id = :id::uuid",
+            "id = :id::text",
+            "id = CAST(:id AS VARCHAR(36))",
+            "id = :id::varchar(36)",
+            "id ILIKE :id",
+            "id IS NOT DISTINCT FROM :id::text",
+            "id = data->>'id'",
+            "id = data->>:key",
+            "id <> n::text",
+            "id <> NOW()::text",
+            "GREATEST(id, :id::text) = :id",
+            "id || n::text = :id::text || '5'",
+        ):
+            assert session.run(f"SELECT n FROM collated WHERE {condition}", {"id": str(A_UUID), "key": "id"}) == [(5,)]
+    finally:
+        session.run("DROP TABLE collated")

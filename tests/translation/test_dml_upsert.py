@@ -82,6 +82,13 @@ def test_upserts_of_other_shapes(counters: Databases, sql: str) -> None:
     counters.agree("SELECT id, name, n, at FROM counters ORDER BY id")
 
 
+def test_a_row_of_defaults(everywhere: Databases) -> None:
+    everywhere.do(
+        "CREATE TABLE defaults (id SERIAL PRIMARY KEY, a INTEGER DEFAULT 5)", "INSERT INTO defaults DEFAULT VALUES"
+    )
+    assert everywhere.agree("SELECT id, a FROM defaults") == [(1, 5)]
+
+
 def test_a_conflict_with_any_unique_key_has_a_receipt_on_mysql() -> None:
     sql = "INSERT INTO t (a, b)\nVALUES (1, 2)\n ON CONFLICT (a) DO UPDATE SET b = EXCLUDED.b"
     translation = said(sql, "mysql", MYSQL)

@@ -1,4 +1,4 @@
-"""An operand begins and ends where PostgreSQL's precedences say. In the texts « and » enclose it, | stands at the place."""
+"""An operand begins and ends where PostgreSQL's precedences say; in the texts « and » enclose it."""
 
 import pytest
 

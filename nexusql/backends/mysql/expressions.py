@@ -23,11 +23,13 @@ from nexusql.sql.rules.operators import distinct_from, ilike
 from nexusql.sql.rules.quoting import note_readings, refuse_escape_literals
 from nexusql.sql.rules.returning import returning
 from nexusql.sql.rules.selects import LockWords, locks, refuse_distinct_on
-from nexusql.sql.rules.upsert import on_duplicate_key
+from nexusql.sql.rules.upsert import default_values, on_duplicate_key
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
 
+# A cast to CHAR has the connection's collation, and cannot be compared with a column of another; this has its operand's.
+_TEXT_OF = "CONCAT({0})"
 _BOOLEAN = (
     "CASE WHEN LOWER({0}) IN ('t', 'true', 'y', 'yes', 'on', '1') THEN TRUE "
     "WHEN LOWER({0}) IN ('f', 'false', 'n', 'no', 'off', '0') THEN FALSE ELSE {0} <> 0 END"
@@ -46,34 +48,34 @@ _CASTS = Casts(
         "BIGINT": "CAST({0} AS SIGNED)",
         "BOOLEAN": _BOOLEAN,
         "BYTEA": "CAST({0} AS BINARY)",
-        "CHAR": "LEFT(CAST({0} AS CHAR), 1)",
-        "CHAR(1)": "LEFT(CAST({0} AS CHAR), {1})",
-        "CIDR": "CAST({0} AS CHAR)",
-        "CITEXT": "CAST({0} AS CHAR)",
+        "CHAR": "LEFT({0}, 1)",
+        "CHAR(1)": "LEFT({0}, {1})",
+        "CIDR": _TEXT_OF,
+        "CITEXT": _TEXT_OF,
         "DATE": "CAST({0} AS DATE)",
         "DOUBLE PRECISION": "({0} + 0e0)",
         "DOUBLE PRECISION(1)": "({0} + 0e0)",
-        "INET": "CAST({0} AS CHAR)",
+        "INET": _TEXT_OF,
         "INTEGER": "CAST({0} AS SIGNED)",
         "JSON": "{0}",
         "JSONB": "{0}",
-        "NAME": "CAST({0} AS CHAR)",
+        "NAME": _TEXT_OF,
         "NUMERIC": "CAST({0} AS DECIMAL(65, 30))",
         "NUMERIC(1)": "CAST({0} AS DECIMAL({1}))",
         "NUMERIC(2)": "CAST({0} AS DECIMAL({1}, {2}))",
         "REAL": "({0} + 0e0)",
         "SMALLINT": "CAST({0} AS SIGNED)",
-        "TEXT": "CAST({0} AS CHAR)",
+        "TEXT": _TEXT_OF,
         "TIME": "CAST({0} AS TIME(6))",
         "TIME(1)": "CAST({0} AS TIME({1}))",
         "TIMESTAMP": "CAST({0} AS DATETIME(6))",
         "TIMESTAMP(1)": "CAST({0} AS DATETIME({1}))",
         "TIMESTAMPTZ": "CAST({0} AS DATETIME(6))",
         "TIMESTAMPTZ(1)": "CAST({0} AS DATETIME({1}))",
-        "UUID": "LOWER(CAST({0} AS CHAR))",
-        "VARCHAR": "CAST({0} AS CHAR)",
-        "VARCHAR(1)": "LEFT(CAST({0} AS CHAR), {1})",
-        "XML": "CAST({0} AS CHAR)",
+        "UUID": "LOWER({0})",
+        "VARCHAR": _TEXT_OF,
+        "VARCHAR(1)": "LEFT({0}, {1})",
+        "XML": _TEXT_OF,
     },
     literals={"BOOLEAN": truth, "BYTEA": hexadecimal, "TIMESTAMP": _moment, "TIMESTAMPTZ": _moment},
     # JSON is no type on MariaDB, only text that is checked; where the server is unknown, so is the cast.
@@ -168,7 +170,7 @@ def _json_path(modes: SessionModes, keys: tuple[Key, ...]) -> str | None:
 # A key or an index that only the statement's run tells: JSON_ARRAY writes the one as ["key"], the other as [index].
 _PATH_AT = (
     "CONCAT('$', CASE WHEN {1} IS NULL THEN NULL WHEN JSON_ARRAY({1}) LIKE '[\"%' "
-    "THEN CONCAT('.', JSON_QUOTE(CAST({1} AS CHAR))) ELSE JSON_ARRAY({1}) END)"
+    "THEN CONCAT('.', JSON_QUOTE(CONCAT({1}))) ELSE JSON_ARRAY({1}) END)"
 )
 _ELEMENT = "JSON_EXTRACT({0}, {1})"
 _TEXT = f"IF(JSON_TYPE({_ELEMENT}) = 'NULL', NULL, JSON_UNQUOTE({_ELEMENT}))"
@@ -211,6 +213,7 @@ DML_RULES: tuple[Rule, ...] = (
     refuse_distinct_on,
     refuse_commented_paths,
     returning(_returning, "db.insert(table, row) gives the generated key, and SELECT reads what was changed"),
+    default_values,
     on_duplicate_key,
     limits("18446744073709551615"),
     refuse_json_operators,

@@ -4,13 +4,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from nexusql.sql.operands import LITERAL_TYPES, ends_operand, operator, primary_start
+from nexusql.sql.operands import LITERAL_TYPES, ends_operand, operator, primary_end, primary_start
 from nexusql.sql.syntax import Rewrite, Rule
-from nexusql.sql.templates import fill, grouped, put, trimmed
+from nexusql.sql.templates import copy, fill, grouped, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
 from nexusql.sql.typenames import TypeName, parse_type
 
 _MOMENT = re.compile(r"'\s*\d{1,4}[-:].*'", re.DOTALL)
+_BEFORE_COLUMNS = frozenset(("SELECT", "DISTINCT", "ALL", "RETURNING"))
+_BEFORE_OTHERS = frozenset(("BY", "FROM", "LIMIT", "OFFSET", "SET", "VALUES", "WHERE", "HAVING", "ON", "USING"))
+_AFTER_COLUMNS = frozenset(("EXCEPT", "FROM", "INTERSECT", "LIMIT", "OFFSET", "ORDER", "UNION", "WHERE"))
+_NO_NAMES = frozenset(("END", "FALSE", "NULL", "TRUE", "CURRENT_DATE", "CURRENT_TIMESTAMP", "LOCALTIMESTAMP"))
 _WHOLE_CALLS = frozenset(("COUNT", "LENGTH"))
 
 
@@ -41,6 +45,7 @@ def casts(data: Casts) -> Rule:
     def rule(rewrite: Rewrite) -> None:
         tokens = rewrite.tokens
         if "::" in rewrite.words:
+            _name_columns(tokens)
             _cast_operators(rewrite, data)
         if "CAST" in rewrite.words:
             for i in range(len(tokens) - 1, -1, -1):
@@ -52,6 +57,34 @@ def casts(data: Casts) -> Rule:
                     _typed_literal(rewrite, data, i)
 
     return rule
+
+
+def _name_columns(tokens: Tokens) -> None:
+    """A column of a result that is only cast keeps its name on PostgreSQL: say so before it becomes an expression."""
+    for i in range(len(tokens) - 1, -1, -1):
+        last = tokens.prev(i)
+        if tokens[i].kind != "t" or tokens.kind(last) not in ("w", '"') or tokens.word(last) in _NO_NAMES:
+            continue
+        start = primary_start(tokens, last)
+        if any(token.kind == "t" for token in tokens[start:last]):
+            continue
+        end = primary_end(tokens, start)
+        after = tokens.next(end - 1)
+        is_last = after == len(tokens) or tokens.kind(after) in (",", ")", ";") or tokens.word(after) in _AFTER_COLUMNS
+        if is_last and _lists_columns(tokens, start):
+            tokens[end:end] = fill(" AS {0}", [copy(tokens[last])])
+
+
+def _lists_columns(tokens: Tokens, i: int) -> bool:
+    """True where an item that starts at i is a column of SELECT or RETURNING."""
+    before = tokens.prev(i)
+    if tokens.kind(before) != "," and tokens.word(before) not in _BEFORE_COLUMNS:
+        return False
+    while before >= 0 and tokens.word(before) not in _BEFORE_COLUMNS:
+        if tokens.kind(before) == "(" or tokens.word(before) in _BEFORE_OTHERS:
+            return False
+        before = tokens.prev(tokens.open(before) if tokens.kind(before) in (")", "]") else before)
+    return before >= 0
 
 
 def _cast_operators(rewrite: Rewrite, data: Casts) -> None:

@@ -98,6 +98,15 @@ def _assignments(rewrite: Rewrite, start: int, stop: int) -> list[tuple[list[Tok
     return list(zip(left, right, strict=True))
 
 
+def default_values(rewrite: Rewrite) -> None:
+    """INSERT INTO t DEFAULT VALUES as () VALUES ()."""
+    if rewrite.words.issuperset(("INSERT", "DEFAULT", "VALUES")):
+        tokens = rewrite.tokens
+        i = tokens.find("DEFAULT", "VALUES", start=max(tokens.find("INSERT", "INTO"), 0))
+        if i > 0 and tokens.word(tokens.next(-1)) in ("INSERT", "EXPLAIN"):
+            put(tokens, i, tokens.next(i) + 1, fill("() VALUES ()"))
+
+
 def close_select(rewrite: Rewrite) -> None:
     """WHERE TRUE between SELECT .. FROM and ON CONFLICT, where ON would be read as the condition of a join."""
     upsert = read_upsert(rewrite) if "SELECT" in rewrite.words else None
