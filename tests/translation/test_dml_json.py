@@ -214,6 +214,12 @@ def test_a_path_operator_is_never_taken_for_a_comment_on_mysql() -> None:
         compile_statement("DELETE FROM t WHERE data #>> '{a}' = 'x'", "mysql", modes=MYSQL)
 
 
+def test_an_index_from_the_end_is_refused_before_mariadb_10_9() -> None:
+    assert "[last-1]" in said("SELECT data->-2 FROM t", "mysql", MARIADB).sql
+    with pytest.raises(TranslationError, match=r"10\.9 .line 1, column 12"):
+        said("SELECT data->-2 FROM t", "mysql", MARIADB._replace(version=(10, 6, 1)))
+
+
 def test_an_aggregate_before_a_dynamic_label_is_refused_on_sqlite() -> None:
     with pytest.raises(TranslationError, match="aggregate"):
         said("SELECT MAX(data)->>:k FROM t", "sqlite", SQLITE)

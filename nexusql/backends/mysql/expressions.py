@@ -28,7 +28,7 @@ from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
 
-# A cast to CHAR has the connection's collation, and cannot be compared with a column of another; this has its operand's.
+# A cast to CHAR has the connection's collation, which does not compare with another column's; this has its operand's.
 _TEXT_OF = "CONCAT({0})"
 _BOOLEAN = (
     "CASE WHEN LOWER({0}) IN ('t', 'true', 'y', 'yes', 'on', '1') THEN TRUE "
@@ -160,6 +160,8 @@ def _json_path(modes: SessionModes, keys: tuple[Key, ...]) -> str | None:
             path += "." + json.dumps(key, ensure_ascii=False)
         elif key >= 0:
             path += f"[{key}]"
+        elif modes.flavour == "mariadb" and modes.version < (10, 9):
+            raise ValueError("JSON is read from its end since MariaDB 10.9")
         else:
             path += "[last]" if key == -1 else f"[last{key + 1}]"
     if not modes.no_backslash_escapes:

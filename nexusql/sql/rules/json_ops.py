@@ -34,7 +34,7 @@ Key = str | int
 class JsonPaths:
     """How a dialect reads inside JSON. Templates: {0} is the JSON, {1} a path, or where `at` is said, a key or index.
 
-    `path` gives the SQL literal of a path, or None where a key cannot stand in one.
+    `path` gives the SQL literal of a path, or None where a key cannot stand in one; ValueError says why there is none.
     """
 
     element: str  # ->
@@ -61,7 +61,10 @@ def json_arrows(choose: Callable[[SessionModes], JsonPaths]) -> Rule:
         i = 0
         while i < len(tokens):
             if tokens[i].kind == "o" and tokens[i].text in "-#" and operator(tokens, i) in ARROWS:
-                i = _chain(rewrite, paths, i)
+                try:
+                    i = _chain(rewrite, paths, i)
+                except ValueError as error:
+                    raise rewrite.refuse(str(error), i) from None
             i += 1
 
     return rule
