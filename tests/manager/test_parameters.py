@@ -254,3 +254,12 @@ def test_a_bool_in_a_json_column_is_json(db: DatabaseManager, kind: str) -> None
 def test_any_text_comes_back(db: DatabaseManager, text: str) -> None:
     sql = "SELECT :v AS v, 'a :w -- %s' AS w /* :w */ -- :w"
     assert db.execute(sql, {"v": text}) == [{"v": text, "w": "a :w -- %s"}]
+
+
+def test_json_loads_can_be_replaced(database_url: str, kind: str) -> None:
+    if kind != "postgresql":
+        pytest.skip("elsewhere JSON is read as text")
+    with DatabaseManager(database_url, json_loads=lambda text: ("loaded", text)) as db:
+        assert db.fetch_value("SELECT '[1]'::jsonb AS j") == ("loaded", "[1]")
+    with DatabaseManager(database_url) as db:
+        assert db.fetch_value("SELECT '[1]'::jsonb AS j") == [1]
