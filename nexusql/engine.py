@@ -312,7 +312,7 @@ class Engine:
             warnings.warn(text, category, stacklevel=6)
 
     def _types(self, connection: Connection, table: str) -> Mapping[str, str]:
-        """A table's column types, asked once until the next DDL; an altered session may mean another table by a name."""
+        """A table's column types, asked once until the next DDL; in an altered session a name may mean another."""
         if connection.needs_reset:
             return connection.column_types(table)
         known = (

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
@@ -73,8 +74,10 @@ class DatabaseManager(Calls, DatabaseInterface):
         duplicate_columns: str = "last",
         adapters: dict[type, Callable[[Any], Any]] | None = None,
         json_dumps: Callable[[Any], str] | None = None,
+        json_loads: Callable[[str], Any] | None = None,
     ) -> None:
         self._engine: Engine | None = None
+        self._installing = threading.Lock()
         try:
             self.config = database if isinstance(database, ConnectionConfig) else ConnectionConfig.from_url(database)
         finally:
@@ -97,7 +100,7 @@ class DatabaseManager(Calls, DatabaseInterface):
             duplicate_columns,
         )
         self._adapters = dict(adapters or {})
-        self._json_dumps = json_dumps
+        self._json = {"json_dumps": json_dumps, "json_loads": json_loads}
 
     @property
     def database_url(self) -> str:
@@ -123,17 +126,23 @@ class DatabaseManager(Calls, DatabaseInterface):
         database is not there: False and a log entry, or the error with `raise_errors=True`.
         """
         try:
-            if self._engine is not None:
-                self._engine.check()
+            engine = self._engine
+            if engine is not None:
+                engine.check()
                 return True
-            backend = backend_for(self.config, adapters=self._adapters, json_dumps=self._json_dumps)
+            backend = backend_for(self.config, adapters=self._adapters, **self._json)
             engine = Engine(self.config, backend, self._options)
             try:
                 engine.open()
+                with self._installing:
+                    others = self._engine  # of another thread that was faster
+                    self._engine = others or engine
             except BaseException:
                 engine.close()
                 raise
-            self._engine = engine
+            if others is not None:
+                engine.close()
+                return True
         except Error as error:
             if raise_errors:
                 raise
@@ -146,8 +155,10 @@ class DatabaseManager(Calls, DatabaseInterface):
         """Close the pool, at once; again, or before connect, it does nothing. What it returns may be awaited."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            roll_back_open(engine)
-            engine.close()
+            try:
+                roll_back_open(engine)
+            finally:
+                engine.close()
         return Finished()
 
     close = disconnect

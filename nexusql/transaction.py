@@ -423,10 +423,9 @@ def run_in_transaction(engine: Engine, fn: Callable[[Transaction], T], retries: 
 
     Inside an open transaction it is a nested block, and nothing is retried: only the outermost can be run again.
     """
-    if open_in(engine) is not None:
-        with TransactionBlock(engine) as transaction:
-            return fn(transaction)
-    for attempt in range(retries + 1):
+    nested = open_in(engine) is not None
+    attempt = 0
+    while True:
         begun = False
         try:
             with TransactionBlock(engine) as transaction:
@@ -434,15 +433,15 @@ def run_in_transaction(engine: Engine, fn: Callable[[Transaction], T], retries: 
                 result = fn(transaction)
                 if transaction.failure is not None:
                     raise TransactionAborted(
-                        "the function swallowed the error of a statement, so its transaction was not committed"
+                        "the function swallowed the error of a statement, so what it did was undone"
                     ) from transaction.failure
             return result
         except Error as error:
-            if attempt == retries or not _worth_retrying(engine, error, begun):
+            if nested or attempt >= retries or not _worth_retrying(engine, error, begun):
                 raise
-            logger.debug("transaction is run again after %s (attempt %d)", type(error).__name__, attempt + 1)
-        time.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))
-    raise AssertionError("unreachable")
+            attempt += 1
+            logger.debug("transaction is run again after %s (attempt %d)", type(error).__name__, attempt)
+        time.sleep(random.uniform(0, min(1.0, 0.005 * 2 ** min(attempt, 10))))
 
 
 def _worth_retrying(engine: Engine, error: Error, begun: bool) -> bool:

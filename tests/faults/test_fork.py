@@ -33,7 +33,7 @@ def forked(work: Callable[[], None]) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def test_a_child_has_connections_of_its_own_and_leaves_the_parents_alone(db: DatabaseManager) -> None:
+def test_a_child_has_connections_of_its_own_and_leaves_the_parents_alone(db: DatabaseManager, kind: str) -> None:
     db.execute("CREATE TABLE t (v INTEGER)")
 
     def child() -> None:
@@ -52,7 +52,8 @@ def test_a_child_has_connections_of_its_own_and_leaves_the_parents_alone(db: Dat
             if (found := db.fetch_value("SELECT :n + 0 AS n", {"n": n})) != n:
                 wrong.append(found)
 
-    threads = [threading.Thread(target=busy) for _ in range(3)]
+    # A child of fork() that finds SQLite's own mutex of its allocator taken by a thread it has not waits for ever.
+    threads = [threading.Thread(target=busy) for _ in range(0 if kind == "sqlite" else 3)]
     for thread in threads:
         thread.start()
     try:
