@@ -136,9 +136,7 @@ class Connection:
             raise
 
     def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
-        """Run a plan that carries checks, tolerated errors or effects on the session."""
-        if any(self.run(Statement(check.sql, check.sql), self._backend.no_args) for check in statement.checks):
-            return Rows()
+        """Run a plan that carries tolerated errors or effects on the session."""
         changes_session = bool(statement.effects & Effect.SESSION)
         if changes_session:  # also where it fails: what it did before that may stay
             self.needs_reset = True

@@ -10,10 +10,11 @@ from nexusql.errors import ParameterError, TranslationError
 from nexusql.sql.effects import control, effects, routine
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.placeholders import Placed, Written, place, write
-from nexusql.sql.split import bounds
+from nexusql.sql.split import bounds, may_be_run
 from nexusql.sql.statement import Effect, NearMiss, Statement, Style
-from nexusql.sql.syntax import Note, Rewrite, Syntax, syntax_for
+from nexusql.sql.syntax import Rewrite, Syntax, syntax_for
 from nexusql.sql.tokens import Token, Tokens, locate, syntax_error, tokenize
+from nexusql.sql.translate import receipts
 
 # A name that no other name, cast or escape precedes.
 _NAME = re.compile(r"(?<![\w:\\]):([^\W\d]\w*)")
@@ -61,6 +62,8 @@ def compile_plan(
     tokens = rewrite.tokens
     transaction = control(tokens, syntax, sql)
     verb, effect = effects(tokens, syntax)
+    if "!" in sql and any(may_be_run(token, syntax) for token in (*tokens, *rest)):
+        effect = (effect | Effect.SESSION) & ~Effect.READS
     written = write(tokens, placed, syntax, lengths if style is Style.NAMED else None, sql)
     if written.names:
         _check(written, rules, modes, sql)
@@ -70,7 +73,7 @@ def compile_plan(
         text=written.text + (tail.replace("%", "%%") if written.names and syntax.placeholder == "%s" else tail),
         names=written.names,
         order=placed.order(written.starts),
-        notes=tuple([Note(message, *locate(sql, offset)) for message, offset in rewrite.notes]),
+        notes=receipts(rewrite),
         near_misses=near_misses,
         offsets=written.starts,
         verb=verb,
@@ -81,7 +84,6 @@ def compile_plan(
         assigned=written.assigned,
         compared=written.compared,
         tolerate=frozenset(rewrite.tolerate),
-        checks=tuple(rewrite.checks),
         modes=modes,
     )
 

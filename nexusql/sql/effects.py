@@ -15,11 +15,13 @@ _DDL = frozenset(
     "ALTER ANALYZE CACHE CHECK CLUSTER COMMENT CREATE DROP FLUSH GRANT IMPORT INSTALL LOCK OPTIMIZE REASSIGN "
     "REFRESH REINDEX RENAME REPAIR REVOKE SECURITY TRUNCATE UNINSTALL UNLOCK VACUUM".split()
 )
-_SESSION = frozenset(
-    "ATTACH BEGIN CALL DEALLOCATE DECLARE DETACH DISCARD DO EXEC EXECUTE FLUSH HANDLER IF LISTEN LOAD LOCK LOOP "
-    "PREPARE REPEAT RESET SET UNLISTEN UNLOCK USE WHILE XA".split()
+# Statements that leave nothing behind in their session. Of any other verb that may be so: SET, CALL, EXECUTE, DO, USE,
+# compound statements and their labels.
+_PASSING = (_QUERIES | _AFTER_WITH | _DDL | frozenset("CHECKPOINT COPY KILL NOTIFY PRAGMA".split())) - frozenset(
+    ("FLUSH", "LOCK", "UNLOCK")
 )
 _TEMPORARY = frozenset(("TEMP", "TEMPORARY", "PG_TEMP"))
+_CAN_BE_TEMPORARY = frozenset(("TABLE", "TABLES", "VIEW", "SEQUENCE", "TRIGGER", "RECURSIVE"))
 _SESSION_FUNCTIONS = frozenset(
     "DBLINK_CONNECT DBLINK_CONNECT_U GET_LOCK LOAD_EXTENSION PG_ADVISORY_LOCK PG_ADVISORY_LOCK_SHARED "
     "PG_ADVISORY_UNLOCK PG_ADVISORY_UNLOCK_ALL PG_ADVISORY_UNLOCK_SHARED PG_TRY_ADVISORY_LOCK "
@@ -63,19 +65,28 @@ _TRANSACTION = frozenset(("WORK", "TRANSACTION", "TRAN"))
 
 def routine(tokens: Tokens, i: int) -> str:
     """TRIGGER, FUNCTION, PROCEDURE, EVENT or PACKAGE where the statement at i creates or alters one, else ""."""
+    i = _enter(tokens, i - 1)
     if tokens.word(i) not in ("CREATE", "ALTER"):
         return ""
-    i = tokens.next(i)
+    i = _code(tokens, i)
     while tokens.word(i) in _ROUTINE_MODIFIERS:
-        i = tokens.next(i)
+        i = _code(tokens, i)
         if tokens.op(i, "="):  # DEFINER = user, or user@host
-            i = tokens.next(tokens.next(i))
+            i = _code(tokens, _code(tokens, i))
             at = tokens.op(i, "@")
             if at:
-                i = tokens.next(i)
+                i = _code(tokens, i)
             if at or tokens.kind(i) in ("@", "("):
-                i = tokens.next(tokens.close(i) if tokens.kind(i) == "(" else i)
+                i = _code(tokens, tokens.close(i) if tokens.kind(i) == "(" else i)
     return tokens.word(i) if tokens.word(i) in _ROUTINES else ""
+
+
+def _code(tokens: Tokens, i: int) -> int:
+    """Position of the first token of code after i; a dump has the words of one statement in several `/*! .. */`."""
+    i = tokens.next(i)
+    while tokens.kind(i) in ("{", "}"):
+        i = tokens.next(i)
+    return i
 
 
 def main_verb(tokens: Tokens) -> tuple[str, int, bool]:
@@ -100,7 +111,7 @@ def main_verb(tokens: Tokens) -> tuple[str, int, bool]:
 def _enter(tokens: Tokens, i: int) -> int:
     """Position of the first token after i that is no opening parenthesis."""
     i = tokens.next(i)
-    while tokens.kind(i) in ("(", "{"):
+    while tokens.kind(i) in ("(", "{", "}"):
         i = tokens.next(i)
     return i
 
@@ -142,7 +153,7 @@ def effects(tokens: Tokens, syntax: Syntax) -> tuple[str, Effect]:
     effect = Effect(0)
     if verb in _DDL:
         effect |= Effect.DDL
-    if verb in _SESSION:
+    if verb and verb not in _PASSING:
         effect |= Effect.SESSION
     after = tokens.word(tokens.next(position))
     if verb in ("CREATE", "DROP"):
@@ -192,9 +203,14 @@ def _calls_nothing(tokens: Tokens, i: int, name: str) -> bool:
 def _is_temporary(tokens: Tokens, i: int) -> bool:
     i = tokens.next(i)
     while tokens.kind(i) in ("w", '"', ".") and tokens.word(i) != "AS":
-        if tokens.word(i) in _TEMPORARY or tokens[i].text.startswith("#"):
+        after = tokens.next(i)
+        # Not a table whose own name is temp.
+        temporary = tokens.word(i) in _TEMPORARY and (
+            tokens.kind(after) == "." or tokens.word(after) in _CAN_BE_TEMPORARY
+        )
+        if temporary or tokens[i].text.startswith("#"):
             return True
-        i = tokens.next(i)
+        i = after
     return False
 
 

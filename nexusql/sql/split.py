@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nexusql.sql.effects import routine
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.syntax import Syntax
-from nexusql.sql.tokens import Tokens, tokenize
+from nexusql.sql.tokens import Token, Tokens, tokenize
 
 # Words that open what an END closes. In T-SQL IF and WHILE have no END of their own.
 _BLOCKS = frozenset(("BEGIN", "CASE", "FOR", "IF", "LOOP", "REPEAT", "WHILE"))
@@ -30,18 +30,25 @@ def split_script(script: str, syntax: Syntax, modes: SessionModes) -> list[str]:
     tokens = tokenize(script, syntax.lexical(modes), modes.version_number)
     if syntax.delimiters and any(token.kind == "w" and token.text.upper() == "DELIMITER" for token in tokens):
         return list(_delimited(script, tokens, syntax))
-    return [tokens.text(start, end).strip(_BLANKS) for start, end in bounds(tokens, syntax)]
+    # MariaDB's reading is known; elsewhere a comment alone may be a statement.
+    keep = "!" in script and modes.flavour != "mariadb"
+    return [tokens.text(start, end).strip(_BLANKS) for start, end in bounds(tokens, syntax, keep)]
 
 
-def bounds(tokens: Tokens, syntax: Syntax, start: int = 0) -> Iterator[tuple[int, int]]:
-    """The statements from a position on: where each begins, and where the semicolon or the GO that ends it stands.
+def may_be_run(token: Token, syntax: Syntax) -> bool:
+    """True for a comment `/*!80000 .. */` that was read as one, although some MySQL servers run it."""
+    return token.kind == "-" and syntax.delimiters and token.text.startswith(("/*!", "/*M!"))
 
-    What holds nothing but blanks and comments is no statement.
+
+def bounds(tokens: Tokens, syntax: Syntax, keep: bool = False) -> Iterator[tuple[int, int]]:
+    """The statements: where each begins, and where the semicolon or the GO that ends it stands.
+
+    What holds nothing but blanks and comments is no statement, unless `keep` is set and the server may run a comment.
     """
-    end = start
+    start = 0
     while start < len(tokens):
         end = statement_end(tokens, syntax, start)
-        if tokens.next(start - 1) < end:
+        if tokens.next(start - 1) < end or (keep and any(may_be_run(token, syntax) for token in tokens[start:end])):
             yield start, end
         start = end + 1
 

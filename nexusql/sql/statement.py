@@ -5,7 +5,7 @@ from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 from nexusql.sql.lexical import SessionModes
-from nexusql.sql.syntax import Check, Note
+from nexusql.sql.syntax import Note
 
 
 class Style(IntEnum):
@@ -81,12 +81,11 @@ class Statement:
     assigned: tuple[Assigned, ...] = ()
     compared: frozenset[int] = frozenset()  # placeholders beside a comparison operator, in IN (..) or BETWEEN
     tolerate: frozenset[int | str] = frozenset()
-    checks: tuple[Check, ...] = ()
     modes: SessionModes = SessionModes()  # those it was read by; it may run only in a session that has them
     reads: bool = field(init=False)  # Effect.READS, at hand for the hot path
     plain: bool = field(init=False)  # nothing to be done for it but to bind, run and fetch
 
     def __post_init__(self) -> None:
-        special = self.control or self.notes or self.near_misses or self.tolerate or self.checks
+        special = self.control or self.notes or self.near_misses or self.tolerate
         object.__setattr__(self, "reads", Effect.READS in self.effects)
         object.__setattr__(self, "plain", not special and not self.effects & (Effect.DDL | Effect.SESSION))

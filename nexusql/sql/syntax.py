@@ -18,18 +18,9 @@ class Note(NamedTuple):
     column: int
 
 
-class Check(NamedTuple):
-    """A question the connection asks before it runs a statement; the statement is skipped when the answer has a row.
-
-    `sql` is driver text without parameters.
-    """
-
-    sql: str
-
-
 @dataclass(slots=True)
 class Rewrite:
-    """A statement under translation: rules edit `tokens`, and leave receipts, tolerated errors and checks behind."""
+    """A statement under translation: rules edit `tokens`, and leave receipts and tolerated errors behind."""
 
     source: str
     tokens: Tokens
@@ -37,7 +28,6 @@ class Rewrite:
     modes: SessionModes
     notes: list[tuple[str, int]] = field(default_factory=list)  # message, offset in the source
     tolerate: set[int | str] = field(default_factory=set)
-    checks: list[Check] = field(default_factory=list)
     words: frozenset[str] = field(init=False)  # in upper case, with casts and operator characters: what rules look for
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from nexusql.errors import NotSupportedError, SQLSyntaxError
 from nexusql.sql.statement import Control, Effect
-from readings import ALL_MSSQL, MARIA, MSSQL, PG, READINGS, SQLITE, Reading
+from readings import ALL_MSSQL, MARIA, MSSQL, MYSQL_8, PG, READINGS, SQLITE, Reading
 
 NOTHING = Effect(0)
 READS, DDL, SESSION = Effect.READS, Effect.DDL, Effect.SESSION
@@ -118,6 +118,11 @@ EFFECTS = [
     (MARIA, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", SESSION),
     (MARIA, "SET STATEMENT max_statement_time=1 FOR DELETE FROM t", SESSION),
     (MARIA, "XA START 'x'", SESSION),
+    (MARIA, "/*!50000 SET a = 1 */", SESSION),
+    (MYSQL_8, "/*!80000 SET a = 1 */", SESSION),
+    (MYSQL_8, "SELECT 1 /*!80000 INTO @a */", SESSION),
+    (MYSQL_8, "SELECT 1 /* ! */", READS),
+    (PG, "SELECT 1 /*! INTO a */", READS),
     (MARIA, "HANDLER t OPEN", SESSION),
     (MARIA, "BEGIN NOT ATOMIC SELECT 1; SET @a = 1; END", SESSION),
     (MARIA, "IF 1 THEN SELECT 1; END IF", SESSION),

@@ -84,6 +84,8 @@ def test_statements_end_at_semicolons_in_code(reading: Reading, script: str, pie
                     "CASE WHEN IF(1, 2, 3) THEN IF(4, 5, 6) ELSE IF(7, 8, 9) END"),
         (ALL_MYSQL, "CREATE PROCEDURE p() BEGIN DECLARE c CURSOR FOR SELECT 1; "
                     "DECLARE CONTINUE HANDLER FOR NOT FOUND SET a = 1; FOR i IN 1 DO SELECT i; END FOR; END"),
+        (ALL_MYSQL, "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER t AFTER INSERT ON a FOR EACH ROW "
+                    "BEGIN SET @a = 1; SET @b = 2; END */"),
         (ALL_MYSQL, "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN DELETE FROM a; DELETE FROM b; END"),
         (ALL_MYSQL, "CREATE PACKAGE p AS PROCEDURE a(x INT); FUNCTION b RETURN INT; END"),
         (ALL_MYSQL, "CREATE PACKAGE BODY p AS PROCEDURE a AS BEGIN x; END; FUNCTION b RETURN INT AS BEGIN y; END; END"),
@@ -153,6 +155,13 @@ def test_delimiter_is_a_name_elsewhere_and_a_script_may_end_with_it() -> None:
     assert split(MARIA, "SELECT delimiter FROM t; SELECT 1") == ["SELECT delimiter FROM t", "SELECT 1"]
     assert split(MARIA, "SELECT 1;\nDELIMITER //\nSELECT 2") == ["SELECT 1", "SELECT 2"]
     assert split(MARIA, "DELIMITER //\nSELECT 1//\n-- only a comment //") == ["SELECT 1"]
+
+
+def test_a_comment_that_the_server_may_run_is_a_statement_of_its_own() -> None:
+    script = "/*!80016 SET a = 1 */;\n/*M! SET b = 2 */; -- c\n"
+    assert split(MYSQL_8, script) == ["/*!80016 SET a = 1 */", "/*M! SET b = 2 */"]
+    assert split(MARIA, script) == ["/*M! SET b = 2 */"]
+    assert split(PG, script) == []
 
 
 def test_what_cannot_be_read_is_refused_with_its_place() -> None:
