@@ -224,10 +224,13 @@ class Ledger(Generic[C]):
                 self._grow_at = now + seconds * jitter.uniform(0.5, 1.0)
             self._settle(now)
 
-    def keep_error(self, error: Exception) -> None:
-        """Keep why connecting failed, for the callers who will wait in vain."""
+    def keep_error(self, error: Exception, late: bool = False) -> None:
+        """Keep why connecting failed, for the callers who will wait in vain.
+
+        An attempt that came too `late` for its caller says the least, so it takes no other error's place.
+        """
         with self.lock:
-            if self._failures:
+            if self._failures and not (late and self.connect_error):
                 self.connect_error = _without_frames(error)
 
     def has_some(self) -> bool:

@@ -150,24 +150,25 @@ class Pool(Generic[C]):
     def fill(self) -> None:
         """Open connections until there are `min_size`, and one at least: it shows that the server is there.
 
-        Raises the first error.
+        Each has the pool's time. Raises the first error.
         """
-        with self._filling() as deadline:
-            self._fill(max(self._min_size, 1), deadline)
+        with self._filling():
+            self._fill(max(self._min_size, 1))
 
     def check(self) -> None:
         """Ping the idle connections, replace those that do not answer, and fill(). Raises where that fails."""
-        with self._filling() as deadline:
+        with self._filling():
             for _ in range(len(self._ledger.idle)):
                 lease = self._ledger.take_oldest()
                 if lease is None:
                     break
                 lease.suspect()
+                deadline = monotonic() + self._timeout
                 if not self._proved(lease, deadline):
                     self._vacate(lease)
                     lease = self._open(deadline)
                 self.release(lease.connection)
-            self._fill(max(self._min_size, 1), deadline)
+            self._fill(max(self._min_size, 1))
 
     def suspect_all(self) -> None:
         """After a disconnect: close the idle connections that look dead, and have the others pinged before use."""
@@ -212,8 +213,7 @@ class Pool(Generic[C]):
             except Exception as error:
                 if self._is_final(error):
                     raise
-                if not isinstance(error, PoolTimeout):
-                    self._ledger.keep_error(error)
+                self._ledger.keep_error(error, late=monotonic() >= waiter.deadline)
                 waiter.tried = True
             else:
                 self._refill()
@@ -347,25 +347,24 @@ class Pool(Generic[C]):
 
     def _open_missing(self) -> None:
         try:
-            self._fill(self._min_size, monotonic() + self._timeout)
+            self._fill(self._min_size)
         except Exception as error:  # the next caller tries again
             self._ledger.keep_error(error)
             logger.debug("pool %s: opening a connection failed: %s", self.name, type(error).__name__)
         finally:
             self._refilling.release()
 
-    def _fill(self, size: int, deadline: float) -> None:
+    def _fill(self, size: int) -> None:
         for _ in range(size):
             if self._ledger.reserve(size):
-                self.release(self._open(deadline).connection)
+                self.release(self._open(monotonic() + self._timeout).connection)
 
     @contextmanager
-    def _filling(self) -> Iterator[float]:
-        """Keep the pool from refilling by itself, so that its errors are the caller's; gives the caller's deadline."""
-        deadline = monotonic() + self._timeout
+    def _filling(self) -> Iterator[None]:
+        """Keep the pool from refilling by itself, so that its errors are the caller's."""
         alone = self._refilling.acquire(timeout=min(self._timeout, threading.TIMEOUT_MAX))
         try:
-            yield deadline
+            yield
         finally:
             if alone:
                 self._refilling.release()

@@ -15,7 +15,7 @@ from pooling import ScriptedConnection, ScriptedServer, Threads, eventually
 
 MakePool = Callable[..., Pool[ScriptedConnection]]
 
-SECONDS = 30.0 if servers.flag("NEXUSQL_LONG") else 2.0
+SECONDS = 30.0 if servers.flag("NEXUSQL_LONG") else 1.0
 
 
 @pytest.fixture

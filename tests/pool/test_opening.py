@@ -142,6 +142,30 @@ def test_the_time_out_tells_of_the_last_attempt_to_connect(make_pool: MakePool, 
     assert caught.value.__cause__ is server.trouble
 
 
+def test_an_attempt_that_came_too_late_does_not_hide_the_error_before(
+    make_pool: MakePool, server: ScriptedServer
+) -> None:
+    pool = make_pool(timeout=0.5)
+    server.trouble = refusal()
+    slow = threading.Timer(0.02, setattr, (server, "delay", 30.0))
+    slow.start()
+    with pytest.raises(PoolTimeout, match=r"the last attempt to connect failed: the server refuses$"):
+        pool.acquire()
+    slow.join()
+    assert len(server.attempts) == 2
+
+
+def test_each_connection_of_a_pool_has_its_own_time_to_open(make_pool: MakePool, server: ScriptedServer) -> None:
+    pool = make_pool(min_size=4, max_size=4, timeout=0.4)
+    server.delay = 0.15
+    pool.fill()
+    assert pool.stats().idle == 4
+    for connection in server.living:
+        connection.dead = True
+    pool.check()
+    assert pool.stats().idle == 4
+
+
 def test_what_a_failed_attempt_leaves_behind_holds_no_frames(make_pool: MakePool, server: ScriptedServer) -> None:
     pool = make_pool(timeout=0.3)
     server.trouble = refusal()

@@ -30,6 +30,11 @@ import servers
 START_SECONDS = 60.0
 
 
+def _state(pid: int) -> str:
+    """A process's state as /proc has it: R, S, T for stopped, .."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -141,6 +146,9 @@ class Server:
     def freeze(self) -> None:
         """SIGSTOP for all of it: connections stay, nothing answers; the kernel goes on taking new ones."""
         self.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + START_SECONDS
+        while any(_state(pid) not in "Tt" for pid in self.pids()) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def thaw(self) -> None:
         """SIGCONT."""
