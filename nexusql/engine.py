@@ -218,8 +218,11 @@ class Engine:
             if args is None:
                 statement, given = self._expand(statement, params, modes)
                 args = bind(statement.names, given, self._adapters, self._adapt_other, ())
-        except KeyError as error:
-            raise missing_error(statement, error.args[0], tuple(params)) from None
+        except KeyError:
+            missing = tuple(name for name in dict.fromkeys(statement.names) if name not in given)
+            if not missing:  # an adapter's own
+                raise
+            raise missing_error(statement, missing, tuple(params)) from None
         except ParameterError as error:
             raise self._value_error(statement, [given.get(name) for name in statement.names], error) from None
         return statement, args or self._no_args

@@ -226,6 +226,14 @@ def test_adapters_widen_the_list(database_url: str) -> None:
         assert db.fetch_value("SELECT :p AS p", {"p": Path("/a/b")}) == "/a/b"
 
 
+def test_the_error_of_an_adapter_is_its_own(database_url: str) -> None:
+    codes = {"red": 1}
+    with DatabaseManager(database_url, adapters={Path: lambda path: codes[path.name]}) as db:
+        assert db.fetch_value("SELECT :p AS p", {"p": Path("red")}) == 1
+        with pytest.raises(KeyError, match="green"):
+            db.fetch_value("SELECT :p AS p", {"p": Path("green")})
+
+
 def test_json_dumps_can_be_replaced(database_url: str) -> None:
     with DatabaseManager(database_url, json_dumps=lambda value: f'"{len(value)}"') as db:
         assert db.fetch_value("SELECT :p AS p", {"p": {"a": 1, "b": 2}}) == '"2"'
