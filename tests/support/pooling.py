@@ -262,7 +262,7 @@ def in_child(work: Callable[[], Any]) -> Any:
 
 def use_pool_of_ones_own(url: str, tags: list[str], answers: Any) -> None:
     """For a process of multiprocessing: open a pool, select the tags and put what comes back into a queue."""
-    pool = real_pool(url)
+    pool = real_pool(url, timeout=PATIENCE)
     answers.put(select_tags(pool, tags))
     pool.close()
 
