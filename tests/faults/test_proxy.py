@@ -96,6 +96,7 @@ def test_the_end_of_one_side_is_the_end_of_the_other(proxy: FaultProxy, echo: Ec
 
 
 def test_refusing(proxy: FaultProxy, client: socket.socket) -> None:
+    assert ask(client, b"here") == b"here"  # the proxy has taken the connection; one it has not is closed with the port
     proxy.refuse()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
