@@ -94,7 +94,7 @@ class Databases:
         """The rows that each database gives."""
         return {kind: session.run(sql, params) for kind, session in self.sessions.items()}
 
-    def agree(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Any]:
+    def assert_agree(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Any]:
         """The rows, which are the same everywhere."""
         answers = self.answers(sql, params)
         expected = answers["postgresql"]

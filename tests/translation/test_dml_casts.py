@@ -86,7 +86,7 @@ A_UUID = UUID("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11")
     ],
 )
 def test_a_cast_gives_what_it_gives_on_postgresql(everywhere: Databases, expression: str) -> None:
-    everywhere.agree(f"SELECT {expression} AS x")
+    everywhere.assert_agree(f"SELECT {expression} AS x")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_cast_gives_what_it_gives_on_postgresql(everywhere: Databases, express
     ],
 )
 def test_a_parameter_is_cast_as_on_postgresql(everywhere: Databases, expression: str, value: object) -> None:
-    everywhere.agree(f"SELECT {expression} AS x", {"p": value})
+    everywhere.assert_agree(f"SELECT {expression} AS x", {"p": value})
 
 
 def test_casts_of_columns_agree_row_by_row(everywhere: Databases) -> None:
@@ -130,7 +130,7 @@ def test_casts_of_columns_agree_row_by_row(everywhere: Databases) -> None:
         "INSERT INTO casts (id, f, s, ts, b) VALUES (2, -0.4, '-5', '1969-12-31 00:00:00.000000', FALSE)",
         "INSERT INTO casts (id, f, s, ts, b) VALUES (3, NULL, NULL, NULL, NULL)",
     )
-    everywhere.agree(
+    everywhere.assert_agree(
         "SELECT id, f::int, s::int, s::numeric, ts::date, ts::timestamp, b::int, casts.s::varchar(1),"
         " (f * 2)::bigint, f::text IS NULL FROM casts ORDER BY id"
     )

@@ -49,7 +49,7 @@ def documents(everywhere: Databases) -> Databases:
 @pytest.mark.parametrize("key", DOCUMENT)
 def test_a_key_as_text_by_literal_and_by_parameter(documents: Databases, key: str) -> None:
     literal = key.replace("'", "''")
-    by_parameter = documents.agree("SELECT id, data ->> :key FROM documents ORDER BY id", {"key": key})
+    by_parameter = documents.assert_agree("SELECT id, data ->> :key FROM documents ORDER BY id", {"key": key})
     if key.startswith("$"):
         return
     for kind, session in documents.sessions.items():
@@ -116,16 +116,16 @@ def test_a_key_as_json(documents: Databases, key: str) -> None:
     ],
 )
 def test_a_chain_of_arrows(documents: Databases, expression: str) -> None:
-    documents.agree(f"SELECT id, {expression} FROM documents WHERE id <> 4 ORDER BY id")
+    documents.assert_agree(f"SELECT id, {expression} FROM documents WHERE id <> 4 ORDER BY id")
 
 
 @pytest.mark.parametrize("index", [0, 1, 9])
 def test_an_index_by_parameter(documents: Databases, index: int) -> None:
-    documents.agree("SELECT id, data->'a'->>:i FROM documents ORDER BY id", {"i": index})
+    documents.assert_agree("SELECT id, data->'a'->>:i FROM documents ORDER BY id", {"i": index})
 
 
 def test_parameters_in_a_chain(documents: Databases) -> None:
-    rows = documents.agree(
+    rows = documents.assert_agree(
         "SELECT data->:a->:b->>:i, data->:a->'list'->1->>:i, data->:a->>'k' FROM documents WHERE id = 1",
         {"a": "o", "b": "list", "i": 0},
     )
@@ -133,12 +133,12 @@ def test_parameters_in_a_chain(documents: Databases) -> None:
 
 
 def test_a_null_label_gives_null(documents: Databases) -> None:
-    assert documents.agree("SELECT data->>:k FROM documents WHERE id = 1", {"k": None}) == [(None,)]
+    assert documents.assert_agree("SELECT data->>:k FROM documents WHERE id = 1", {"k": None}) == [(None,)]
 
 
 def test_a_key_by_parameter_is_never_read_as_a_path(documents: Databases) -> None:
     for key in ('o"."k', "o.k", "$.o.k", "a[0]", "*", "**", "o'", 'o\\"', "?"):
-        assert documents.agree("SELECT data->>:k FROM documents WHERE id = 1", {"k": key}) == [(None,)]
+        assert documents.assert_agree("SELECT data->>:k FROM documents WHERE id = 1", {"k": key}) == [(None,)]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_key_by_parameter_is_never_read_as_a_path(documents: Databases) -> Non
     ],
 )
 def test_json_in_a_condition(documents: Databases, where: str) -> None:
-    documents.agree(f"SELECT id FROM documents WHERE {where} ORDER BY id", {"v": "text", "k": "s"})
+    documents.assert_agree(f"SELECT id FROM documents WHERE {where} ORDER BY id", {"v": "text", "k": "s"})
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def stamped(everywhere: Databases) -> Databases:
 @pytest.mark.parametrize("sign", ["+", "-"])
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_a_column_and_an_interval(stamped: Databases, interval: str, sign: str) -> None:
-    rows = stamped.agree(f"SELECT id, ts {sign} INTERVAL '{interval}' AS x FROM stamps ORDER BY id")
+    rows = stamped.assert_agree(f"SELECT id, ts {sign} INTERVAL '{interval}' AS x FROM stamps ORDER BY id")
     assert rows[0][1]
     assert rows[-1][1] is None
 
@@ -87,24 +87,26 @@ def test_a_column_and_an_interval(stamped: Databases, interval: str, sign: str) 
     ],
 )
 def test_a_sum_with_an_interval(stamped: Databases, expression: str) -> None:
-    stamped.agree(f"SELECT id, {expression} AS x FROM stamps ORDER BY id")
+    stamped.assert_agree(f"SELECT id, {expression} AS x FROM stamps ORDER BY id")
 
 
 @pytest.mark.parametrize("n", [0, 1, -2, 1.5, 400, None])
 def test_an_interval_as_often_as_a_parameter_says(stamped: Databases, n: object) -> None:
-    stamped.agree(
+    stamped.assert_agree(
         "SELECT id, ts - :n * INTERVAL '1 day', ts + :n * INTERVAL '2 hours' FROM stamps ORDER BY id", {"n": n}
     )
 
 
 def test_days_in_a_text_parameter_are_an_interval(stamped: Databases) -> None:
-    rows = stamped.agree("SELECT ts - (:n || ' days')::interval FROM stamps WHERE id = 0", {"n": "30"})
+    rows = stamped.assert_agree("SELECT ts - (:n || ' days')::interval FROM stamps WHERE id = 0", {"n": "30"})
     assert rows == [("2024-01-01 10:20:30.123456",)]
 
 
 def test_an_aggregate_and_an_interval(stamped: Databases) -> None:
-    stamped.agree("SELECT MAX(ts) - INTERVAL '1 day', MIN(ts) + MAX(n) * INTERVAL '1 hour' FROM stamps")
-    stamped.agree("SELECT COUNT(*) FROM stamps GROUP BY d HAVING MAX(ts) < '2024-02-29'::timestamp + INTERVAL '1 day'")
+    stamped.assert_agree("SELECT MAX(ts) - INTERVAL '1 day', MIN(ts) + MAX(n) * INTERVAL '1 hour' FROM stamps")
+    stamped.assert_agree(
+        "SELECT COUNT(*) FROM stamps GROUP BY d HAVING MAX(ts) < '2024-02-29'::timestamp + INTERVAL '1 day'"
+    )
 
 
 def test_a_parameter_and_an_interval(stamped: Databases) -> None:
@@ -128,7 +130,7 @@ def test_the_clock_compares_with_what_is_stored(everywhere: Databases) -> None:
         "INSERT INTO clocked (id, later) VALUES (1, NOW() + INTERVAL '1 hour')",
         "INSERT INTO clocked (id, later) VALUES (2, CURRENT_TIMESTAMP - INTERVAL '1 hour')",
     )
-    rows = everywhere.agree(
+    rows = everywhere.assert_agree(
         "SELECT id, at <= NOW(), at > NOW() - INTERVAL '1 minute', later > NOW(), later > at,"
         " at BETWEEN NOW() - INTERVAL '5 minutes' AND NOW(), now()::date = CURRENT_DATE,"
         " NOW() - :n * INTERVAL '1 day' < at, (NOW() - INTERVAL '1 month')::date < CURRENT_DATE,"
@@ -140,20 +142,22 @@ def test_the_clock_compares_with_what_is_stored(everywhere: Databases) -> None:
 
 @pytest.mark.parametrize("field", "year quarter month week day dow isodow doy hour minute second epoch YEAR".split())
 def test_parts_of_a_moment(stamped: Databases, field: str) -> None:
-    stamped.agree(f"SELECT id, EXTRACT({field} FROM ts), date_part('{field}', ts) FROM stamps ORDER BY id")
+    stamped.assert_agree(f"SELECT id, EXTRACT({field} FROM ts), date_part('{field}', ts) FROM stamps ORDER BY id")
 
 
 @pytest.mark.parametrize("field", "year quarter month week day hour minute second".split())
 def test_moments_cut_to_a_field(stamped: Databases, field: str) -> None:
-    stamped.agree(f"SELECT id, date_trunc('{field}', ts) FROM stamps ORDER BY id")
-    stamped.agree(f"SELECT COUNT(*) FROM stamps WHERE ts >= date_trunc('{field}', '2024-01-31 10:20:30'::timestamp)")
+    stamped.assert_agree(f"SELECT id, date_trunc('{field}', ts) FROM stamps ORDER BY id")
+    stamped.assert_agree(
+        f"SELECT COUNT(*) FROM stamps WHERE ts >= date_trunc('{field}', '2024-01-31 10:20:30'::timestamp)"
+    )
 
 
 def test_weeks_around_the_new_year(everywhere: Databases) -> None:
     for year in range(2015, 2027):
         for day in ("12-28", "12-31", "01-01", "01-04"):
             moment = f"'{year}-{day} 12:00:00'::timestamp"
-            everywhere.agree(f"SELECT EXTRACT(WEEK FROM {moment}), date_trunc('week', {moment})")
+            everywhere.assert_agree(f"SELECT EXTRACT(WEEK FROM {moment}), date_trunc('week', {moment})")
 
 
 @pytest.mark.parametrize(
@@ -240,11 +244,13 @@ def test_an_interval_is_read_as_postgresql_reads_it(text: str, unit: str, interv
     ],
 )
 def test_sums_and_differences_of_moments(stamped: Databases, expression: str) -> None:
-    stamped.agree(f"SELECT id, {expression} AS x FROM stamps ORDER BY id")
+    stamped.assert_agree(f"SELECT id, {expression} AS x FROM stamps ORDER BY id")
 
 
 def test_days_before_today(everywhere: Databases) -> None:
-    everywhere.agree("SELECT CURRENT_DATE - 7, CURRENT_DATE + 40, CURRENT_DATE - 1 < CURRENT_DATE, now()::date - 1")
+    everywhere.assert_agree(
+        "SELECT CURRENT_DATE - 7, CURRENT_DATE + 40, CURRENT_DATE - 1 < CURRENT_DATE, now()::date - 1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,11 @@ def people(everywhere: Databases) -> Databases:
     ],
 )
 def test_limit_and_offset(people: Databases, clause: str) -> None:
-    people.agree(f"SELECT id FROM people ORDER BY id {clause}", {"l": 3, "o": 2})
+    people.assert_agree(f"SELECT id FROM people ORDER BY id {clause}", {"l": 3, "o": 2})
 
 
 def test_limits_in_subselects(people: Databases) -> None:
-    people.agree(
+    people.assert_agree(
         "SELECT id FROM people WHERE id >= (SELECT id FROM people ORDER BY id OFFSET :o LIMIT 1)"
         " ORDER BY id OFFSET 1 ROWS FETCH FIRST 2 ROWS ONLY",
         {"o": 2},
@@ -132,7 +132,7 @@ def test_native_limits_pass_untouched(clause: str) -> None:
 )
 def test_a_condition_selects_the_same_rows(people: Databases, condition: str) -> None:
     params = {"q": "Anna%", "bob": "%ob", "n": None, "flag": True}
-    people.agree(f"SELECT id FROM people WHERE {condition} ORDER BY id", params)
+    people.assert_agree(f"SELECT id FROM people WHERE {condition} ORDER BY id", params)
 
 
 @pytest.mark.parametrize(
@@ -157,15 +157,17 @@ def test_a_condition_selects_the_same_rows(people: Databases, condition: str) ->
     ],
 )
 def test_an_expression_gives_the_same_value(people: Databases, expression: str) -> None:
-    people.agree(f"SELECT id, {expression} AS x FROM people ORDER BY id", {"n": 2})
+    people.assert_agree(f"SELECT id, {expression} AS x FROM people ORDER BY id", {"n": 2})
 
 
 def test_string_agg(people: Databases) -> None:
-    people.agree("SELECT STRING_AGG(name, '; ') FROM (SELECT name FROM people WHERE id IN (2, 6) ORDER BY id) AS p")
-    people.agree("SELECT STRING_AGG(name, :sep) FROM people WHERE id = 1", {"sep": "', '"})
-    people.agree("SELECT STRING_AGG(name, ',') FROM people WHERE id > 100")
-    people.agree("SELECT STRING_AGG(DISTINCT 'x', ',') FROM people")
-    people.agree("SELECT STRING_AGG(UPPER(name) || '!', ' ''and'' ') FROM people WHERE id = 1 OR name IS NULL")
+    people.assert_agree(
+        "SELECT STRING_AGG(name, '; ') FROM (SELECT name FROM people WHERE id IN (2, 6) ORDER BY id) AS p"
+    )
+    people.assert_agree("SELECT STRING_AGG(name, :sep) FROM people WHERE id = 1", {"sep": "', '"})
+    people.assert_agree("SELECT STRING_AGG(name, ',') FROM people WHERE id > 100")
+    people.assert_agree("SELECT STRING_AGG(DISTINCT 'x', ',') FROM people")
+    people.assert_agree("SELECT STRING_AGG(UPPER(name) || '!', ' ''and'' ') FROM people WHERE id = 1 OR name IS NULL")
     ordered = "SELECT STRING_AGG(name, ', ' ORDER BY name DESC, id) FROM people WHERE id IN (1, 2, 6)"
     assert people.sessions["mysql"].run(ordered) == people.sessions["postgresql"].run(ordered)
     with pytest.raises(TranslationError, match=r"needs SQLite 3.44.*line 1, column 8"):
@@ -213,7 +215,7 @@ def test_a_uuid_before_random_bytes_on_mariadb(everywhere: Databases) -> None:
 )
 def test_row_locks(people: Databases, lock: str, mariadb: str, mysql: str) -> None:
     sql = f"SELECT id FROM people WHERE id < 3 ORDER BY id {lock}"
-    people.agree(sql)
+    people.assert_agree(sql)
     assert said(sql, "mysql", MARIADB).sql.endswith(f"ORDER BY id {mariadb}")
     assert said(sql, "mysql", MYSQL).sql.endswith(f"ORDER BY id {mysql}")
     assert bool(said(sql, "mysql", MYSQL).notes) == ("KEY" in lock)

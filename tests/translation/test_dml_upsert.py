@@ -58,7 +58,7 @@ def test_an_upsert_leaves_the_same_rows(counters: Databases, action: str, row: d
     # SQLite has neither DEFAULT in UPDATE nor the word ROW.
     able = counters.without("sqlite") if "DEFAULT" in action or "ROW" in action else counters
     able.answers(f"INSERT INTO counters (id, name, n, at) VALUES (:id, :name, :n, :at) {action}", params)
-    able.agree("SELECT id, name, n, at FROM counters ORDER BY id")
+    able.assert_agree("SELECT id, name, n, at FROM counters ORDER BY id")
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_an_upsert_leaves_the_same_rows(counters: Databases, action: str, row: d
 )
 def test_upserts_of_other_shapes(counters: Databases, sql: str) -> None:
     counters.do(sql)
-    counters.agree("SELECT id, name, n, at FROM counters ORDER BY id")
+    counters.assert_agree("SELECT id, name, n, at FROM counters ORDER BY id")
 
 
 def test_a_row_of_defaults(everywhere: Databases) -> None:
     everywhere.do(
         "CREATE TABLE defaults (id SERIAL PRIMARY KEY, a INTEGER DEFAULT 5)", "INSERT INTO defaults DEFAULT VALUES"
     )
-    assert everywhere.agree("SELECT id, a FROM defaults") == [(1, 5)]
+    assert everywhere.assert_agree("SELECT id, a FROM defaults") == [(1, 5)]
 
 
 def test_a_conflict_with_any_unique_key_has_a_receipt_on_mysql() -> None:
@@ -170,9 +170,9 @@ def test_what_only_looks_like_reading_an_assigned_column_is_said(assignments: st
 
 def test_returning_gives_rows_where_the_server_has_it(counters: Databases) -> None:
     sql = "INSERT INTO counters (id, name) VALUES (:id, :name) RETURNING id, UPPER(name) AS name"
-    counters.agree(sql, {"id": 8, "name": "eight"})
-    counters.agree("DELETE FROM counters WHERE id = 8 RETURNING id, name")
-    counters.agree(
+    counters.assert_agree(sql, {"id": 8, "name": "eight"})
+    counters.assert_agree("DELETE FROM counters WHERE id = 8 RETURNING id, name")
+    counters.assert_agree(
         "INSERT INTO counters (id, n) VALUES (1, 4) ON CONFLICT (id) DO UPDATE SET n = EXCLUDED.n RETURNING id, n"
     )
     update = "UPDATE counters SET n = 1 WHERE id = 1 RETURNING n"

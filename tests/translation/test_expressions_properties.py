@@ -177,4 +177,4 @@ expressions = st.recursive(
 
 @given(expression=expressions, p=st.integers(-5, 5))
 def test_an_expression_has_one_value_everywhere(everywhere: Databases, expression: str, p: int) -> None:
-    everywhere.agree(f"SELECT {expression} AS x FROM (SELECT 2 AS n) AS v", {"p": p})
+    everywhere.assert_agree(f"SELECT {expression} AS x FROM (SELECT 2 AS n) AS v", {"p": p})

@@ -159,22 +159,24 @@ def test_the_day_of_a_small_application(everywhere: Databases) -> None:
             },
         )
     everywhere.answers("UPDATE jobs SET ok = TRUE WHERE (state->>'done')::boolean AND created_at <= NOW()")
-    everywhere.agree(
+    everywhere.assert_agree(
         "SELECT id, ok, tries, name || '!' FROM jobs ORDER BY id LIMIT :n OFFSET :skip", {"n": 2, "skip": 1}
     )
-    everywhere.agree("SELECT id, state->'tags'->>1, state->>'note' FROM jobs WHERE state->>'step' = :s", {"s": "2"})
-    everywhere.agree("SELECT COUNT(*)::int FROM jobs WHERE name ILIKE :q AND NOT ok", {"q": "j%'N%100\\%"})
-    everywhere.agree(
+    everywhere.assert_agree(
+        "SELECT id, state->'tags'->>1, state->>'note' FROM jobs WHERE state->>'step' = :s", {"s": "2"}
+    )
+    everywhere.assert_agree("SELECT COUNT(*)::int FROM jobs WHERE name ILIKE :q AND NOT ok", {"q": "j%'N%100\\%"})
+    everywhere.assert_agree(
         "SELECT id FROM jobs WHERE due BETWEEN :at::timestamp - INTERVAL '1 day' AND :at::timestamp ORDER BY due DESC",
         {"at": "2024-02-29 12:00:00"},
     )
-    everywhere.agree(
+    everywhere.assert_agree(
         "SELECT date_trunc('month', due) AS m, COUNT(*), MAX(tries), STRING_AGG(DISTINCT 'x', ',') FROM jobs"
         " GROUP BY 1 ORDER BY m"
     )
-    everywhere.agree(
+    everywhere.assert_agree(
         "SELECT id, CASE WHEN ok THEN 'yes' ELSE 'no' END FROM jobs WHERE ok IS NOT DISTINCT FROM :ok ORDER BY id",
         {"ok": True},
     )
-    everywhere.agree("DELETE FROM jobs WHERE due < :at::timestamp RETURNING id", {"at": "2024-02-28"})
-    everywhere.agree("SELECT COUNT(*) FROM jobs")
+    everywhere.assert_agree("DELETE FROM jobs WHERE due < :at::timestamp RETURNING id", {"at": "2024-02-28"})
+    everywhere.assert_agree("SELECT COUNT(*) FROM jobs")
