@@ -19,6 +19,7 @@ from nexusql.sql.translate import receipts
 # A name that no other name, cast or escape precedes.
 _NAME = re.compile(r"(?<![\w:\\]):([^\W\d]\w*)")
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_NO_CODE = dict.fromkeys(map(ord, " -{}"))
 _PLACES = {"-": "a comment", "'": "a string literal", '"': "a quoted identifier", ":": "the body of a routine"}
 
 
@@ -125,21 +126,20 @@ def _near_misses(tokens: list[Token], sql: str, in_routine: bool) -> tuple[NearM
 
 
 def _check(written: Written, rules: Lexical, modes: SessionModes, sql: str) -> None:
-    """Read the finished text again: whatever the rules did, a placeholder stands in code, and there is no other."""
-    if written.checked == sql:
-        return
+    """Read the finished text again: whatever the rules did, each placeholder stands in code, beside no literal."""
     try:
         kinds, _ = scan(written.checked, int(rules), modes.version_number)
     except ValueError:
         kinds = ""
-    if kinds.count(":") != len(written.names):
+    code = kinds.translate(_NO_CODE)
+    if code.count(":") != len(written.names) or any(pair in code for pair in ("::", ":'", "':", ":.", ".:")):
         error = TranslationError("the translation would put a parameter where the server reads text")
         error.sql = sql
         raise error
 
 
 def missing_error(statement: Statement, missing: Collection[str], given: Collection[object]) -> ParameterError:
-    """The error for parameters without a value: each with its place, the nearest name given, and its near misses."""
+    """The error for names of a statement without a value: its place, the nearest given, its near misses."""
     names = [name for name in given if isinstance(name, str)]
     parts = []
     for name in missing:
@@ -152,7 +152,8 @@ def missing_error(statement: Statement, missing: Collection[str], given: Collect
             for miss in statement.near_misses
             if miss.name == name
         ]
-        part = f":{name}{_place(statement, name)}"
+        line, column = locate(statement.source, statement.offsets[statement.names.index(name)])
+        part = f":{name} at line {line}, column {column}"
         parts.append(f"{part} ({'; '.join(hints)})" if hints else part)
     error = ParameterError(f"missing parameter{'s' if len(parts) > 1 else ''}: {', '.join(parts)}")
     error.sql = statement.source
@@ -167,11 +168,3 @@ def value_error(statement: Statement, index: int, reason: str) -> ParameterError
     error = ParameterError(f"{label} (line {line}, column {column}): {reason}")
     error.sql = statement.source
     return error
-
-
-def _place(statement: Statement, name: str) -> str:
-    """Where a parameter first stands, as text; "" for a name the statement has not."""
-    if name not in statement.names:
-        return ""
-    line, column = locate(statement.source, statement.offsets[statement.names.index(name)])
-    return f" at line {line}, column {column}"

@@ -105,7 +105,7 @@ def _is_call_of_if(tokens: Tokens, i: int) -> bool:
     if tokens.kind(after) == "(" and (
         tokens.kind(before) in ("o", ",", "(") or tokens.word(before) in _EXPRESSION_AFTER
     ):
-        return not tokens.op(before, ":")
+        return True
     while (i := tokens.next(i)) < len(tokens) and tokens.kind(i) != ";":
         if tokens.kind(i) == "(":
             i = tokens.close(i)

@@ -88,6 +88,7 @@ CASES = [
     # a literal that goes on behind a line end takes its escapes along
     same(ALL_PG, "SELECT E'a'\n'\\', :v, \\''"),
     same(ALL_PG, "SELECT E'a' -- c\n -- d\n  '\\', :v, \\''"),
+    same(ALL_PG, "SELECT E'a'\n--"),
     same(ALL_PG, "SELECT E'a'\r\n\t\f'\\', :v, \\''"),
     Case((PG,), "SELECT E'a' '\\', :v, '\\'", "SELECT E'a' '\\', ?, '\\'"),
     Case((PG,), "SELECT E'a'\n/* c */'\\', :v, '\\'", "SELECT E'a'\n/* c */'\\', ?, '\\'"),

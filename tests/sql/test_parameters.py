@@ -1,11 +1,15 @@
 """What a plan says of its parameters: names, order, places, and the errors when they do not fit."""
 
+from dataclasses import replace
+
 import pytest
 
-from nexusql.errors import ParameterError
+from nexusql.errors import ParameterError, TranslationError
 from nexusql.sql import compile_statement
-from nexusql.sql.compile import missing_error, value_error
+from nexusql.sql.compile import compile_plan, missing_error, value_error
 from nexusql.sql.statement import Assigned, NearMiss, Style
+from nexusql.sql.syntax import Rewrite
+from nexusql.sql.tokens import Token
 from readings import (
     ALL_MSSQL,
     ALL_MYSQL,
@@ -128,6 +132,61 @@ def test_the_ways_in_which_sqlite_itself_binds_are_refused(mark: str, style: Sty
         SQLITE.compile(f"SELECT {mark}", style, (1,))
 
 
+def reordered(rewrite: Rewrite) -> None:
+    """A rule that says the same the other way round, and one parameter twice."""
+    first, second = [i for i, token in enumerate(rewrite.tokens) if token.kind == ":"]
+    tokens = rewrite.tokens
+    tokens[first], tokens[second] = tokens[second], tokens[first]
+    tokens += [Token("o", "+"), Token(":", tokens[first].text, tokens[first].start)]
+
+
+@pytest.mark.parametrize("mark", [":a - :b", "? - ?", "%s - %s"])
+def test_values_of_a_sequence_follow_their_parameter_wherever_a_rule_puts_it(mark: str) -> None:
+    syntax = replace(MARIA.syntax, rules=(reordered,))
+    statement = compile_plan(f"SELECT {mark}", syntax, MARIA.modes, Style.SEQUENCE, (2,), True)
+    assert (statement.text, statement.order) == ("SELECT %s - %s+%s", (1, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/* ", " */"),
+        ("-- ", ""),
+        ("'", "'"),
+        ('"', '"'),
+        ("'x' ", ""),
+        ("", "'x'"),
+        ("t.", ""),
+        ("(", "'"),
+        (":other ", ""),
+    ],
+)
+def test_a_rule_that_puts_a_parameter_where_it_is_no_value_is_caught(before: str, after: str) -> None:
+    def rule(rewrite: Rewrite) -> None:
+        at = next(i for i, token in enumerate(rewrite.tokens) if token.kind == ":")
+        rewrite.tokens.insert(at + 1, Token("o", after))
+        rewrite.tokens.insert(at, Token("o", before))
+
+    with pytest.raises(TranslationError, match="would put a parameter where") as caught:
+        compile_plan("SELECT :a", replace(PG.syntax, rules=(rule,)), PG.modes, Style.NAMED, None, True)
+    assert caught.value.sql == "SELECT :a"
+
+
+def test_words_that_a_rule_puts_beside_a_parameter_do_not_run_into_its_value() -> None:
+    def rule(rewrite: Rewrite) -> None:
+        rewrite.tokens[:] = [
+            Token("w", "CAST"),
+            Token("(", "("),
+            *rewrite.tokens[2:],
+            Token("w", "AS"),
+            Token("w", " INT"),
+        ]
+        rewrite.tokens.append(Token(")", ")"))
+
+    statement = compile_plan("SELECT :a", replace(PG.syntax, rules=(rule,)), PG.modes, Style.NAMED, None, True)
+    assert statement.text == "CAST(%s AS INT)"
+
+
 @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
 def test_without_parameters_names_stay_to_be_reported_and_percents_are_untouched(reading: Reading) -> None:
     assert reading.compile("SELECT :a, :b", Style.NONE).names == ("a", "b")
@@ -175,6 +234,9 @@ ASSIGNED = [
     ('INSERT INTO s."T" AS q ("A", b) VALUES ( /* c */ :x , :y::int)', [(0, 's."T"', '"A"')]),
     ("INSERT INTO t (a, b) OVERRIDING SYSTEM VALUE VALUES (f(:x), :y)", [(1, "t", "b")]),
     ("INSERT INTO t VALUES (:x)", []),
+    ("UPDATE t. SET a = :x", []),
+    ("UPDATE t SET (a, b) = (:x, :y), c = :z", []),
+    ("UPDATE t SET a =", []),
     ("INSERT INTO t (a) SELECT :x", []),
     ("REPLACE INTO t (a) VALUES (:x)", [(0, "t", "a")]),
     ("INSERT OR IGNORE INTO t (a) VALUES (:x)", [(0, "t", "a")]),

@@ -154,6 +154,8 @@ def test_delimiter_is_a_name_elsewhere_and_a_script_may_end_with_it() -> None:
     ]
     assert split(MARIA, "SELECT delimiter FROM t; SELECT 1") == ["SELECT delimiter FROM t", "SELECT 1"]
     assert split(MARIA, "SELECT 1;\nDELIMITER //\nSELECT 2") == ["SELECT 1", "SELECT 2"]
+    assert split(MARIA, ";;\nDELIMITER //\n////") == []
+    assert split(MARIA, "CREATE PROCEDURE p() SELECT x + IF(a, 1, 2), IF; SELECT 2")[1] == "SELECT 2"
     assert split(MARIA, "DELIMITER //\nSELECT 1//\n-- only a comment //") == ["SELECT 1"]
 
 
