@@ -340,8 +340,12 @@ def scan(sql: str, rules: cython.Py_ssize_t, version: cython.Py_ssize_t) -> tupl
                 raise ValueError("unterminated [identifier]", start)
             kind = '"'
         elif c == "[" and rules & 0x0800:
-            # An operator of neither server, but a quote under MariaDB's sql_mode MSSQL.
-            raise ValueError("a bracket has no single reading here; quote identifiers with `..`", start)
+            # An operator of neither server, but a quote under MariaDB's sql_mode MSSQL: [], [3] and [a] end alike.
+            i = _word_end(sql, i + 1, n, False)
+            if i >= n or sql[i] != "]" or (i + 1 < n and sql[i + 1] == "]"):
+                raise ValueError("a bracket has no single reading here; quote identifiers with `..`", start)
+            i = start + 1
+            kind = "["
         elif c == "-" and d == "-" and (not rules & 0x4000 or i + 2 >= n or sql[i + 2] <= " " or sql[i + 2] == "\x7f"):
             i = _line_end(sql, i, n, rules & 0x2000 != 0)
             kind = "-"

@@ -120,6 +120,7 @@ CASES = [
     Case(ALL_PG, "SELECT ARRAY[x AND :v], a[b[1] + CASE WHEN x THEN:w END]",
          "SELECT ARRAY[x AND ?], a[b[1] + CASE WHEN x THEN ? END]", ("v", "w")),
     Case(ALL_PG, "SELECT a[1:2], :v", "SELECT a[1:2], ?"),
+    Case(ALL_MYSQL, "SELECT a[], b[3], [c], :v", "SELECT a[], b[3], [c], ?"),
     # comments to the end of the line
     same(READINGS, "SELECT 1 -- :v"),
     Case(READINGS, "SELECT 1 -- it's :w\n, :v", "SELECT 1 -- it's :w\n, ?"),
@@ -250,6 +251,10 @@ REFUSED = [
     (ALL_MYSQL, "SELECT /*+ BKA(`a'`) */ 1", "optimizer hint", (1, 8)),
     (ALL_MYSQL, "SELECT /*+ BKA(`a*/ 1 /*`) */", "optimizer hint", (1, 8)),
     (ALL_MYSQL, "SELECT [a'] , :v", "bracket", (1, 8)),
+    (ALL_MYSQL, "SELECT [:v]", "bracket", (1, 8)),
+    (ALL_MYSQL, "SELECT []], :v, ' -- ]'", "bracket", (1, 8)),
+    (ALL_MYSQL, "SELECT [", "bracket", (1, 8)),
+    (ALL_MYSQL, "SELECT [a", "bracket", (1, 8)),
     (ALL_PG, "SELECT 1E'a\\' , :v -- '", "runs into a quote", (1, 10)),
     (ALL_PG, "SELECT 1$$ :v $$", "runs into a quote", (1, 9)),
     (READINGS, "SELECT \0", "NUL", (1, 8)),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import servers
 from nexusql.errors import ParameterError, SQLSyntaxError
+from nexusql.sql.lexical import Lexical
 from nexusql.sql.statement import Style
 from readings import (
     ALL_MARIADB,
@@ -33,12 +34,17 @@ from readings import (
     Reading,
 )
 
-LIVE = (SQLITE, PG, PG_BACKSLASH, *ALL_MARIADB)
+# Modes that no Reading tells apart: brackets quote in the first, and the second knows other words.
+MARIA_MSSQL = MARIA_ANSI._replace(name="mariadb-as-mssql")
+MARIA_ORACLE = MARIA_ANSI._replace(name="mariadb-as-oracle")
+LIVE = (SQLITE, PG, PG_BACKSLASH, *ALL_MARIADB, MARIA_MSSQL, MARIA_ORACLE)
 SQL_MODES = {
     MARIA: "",
     MARIA_NO_BACKSLASH: "NO_BACKSLASH_ESCAPES",
     MARIA_ANSI: "ANSI_QUOTES",
     MARIA_ANSI_NO_BACKSLASH: "ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+    MARIA_MSSQL: "MSSQL",
+    MARIA_ORACLE: "ORACLE",
 }
 MULTIPLIER = 40 if servers.flag("NEXUSQL_LONG") else 1
 
@@ -108,7 +114,7 @@ names = st.sampled_from(NAMES)
 
 
 def backslashes(reading: Reading) -> bool:
-    return reading in (PG_BACKSLASH, MARIA, MARIA_ANSI)
+    return (reading.rules & Lexical.BACKSLASH_ESCAPES) != 0
 
 
 def quoted(text: str, reading: Reading, quote: str = "'") -> str:
@@ -176,7 +182,7 @@ def oddities(reading: Reading) -> list[st.SearchStrategy[Column]]:
     """Operators and quoted names that look like placeholders or like the beginning of text."""
     found = [Column("10 % 3", 1), Column("10%3", 1), Column("4 - -3", 7), Column("3-1", 2)]
     quotes = ['"', "`", "["] if reading is SQLITE else ['"'] if reading in (PG, PG_BACKSLASH) else ["`"]
-    if reading in (MARIA_ANSI, MARIA_ANSI_NO_BACKSLASH):
+    if reading.dialect == "mysql" and reading.modes.ansi_quotes:
         quotes.append('"')
     for quote in quotes:
         inside = ":p ' % -- /* \\ %s ? $$"
@@ -296,7 +302,7 @@ def outcome_postgresql(cursor: Any, text: str, args: list[Any]) -> tuple[str, st
         cursor.execute(text, args)
     except psycopg2.Error as error:
         message = error.diag.message_primary or ""
-        if error.pgcode != "42601" or "jsonpath" in message:
+        if error.pgcode != "42601" or "jsonpath" in message or "tsquery" in message:
             return ("done", "")
         return ("syntax", re.sub(r"at or near \" ?E?'.*", "at or near a literal", message, flags=re.DOTALL))
     return ("done", "")
