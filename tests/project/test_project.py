@@ -32,7 +32,8 @@ def test_the_ci_script_runs_all_tests_and_fails_with_them() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "set -euo pipefail" in script.read_text("utf-8")
-    assert script.read_text("utf-8").splitlines()[-1] == "make test"
+    assert "make test && exit" in script.read_text("utf-8").splitlines()
+    assert script.read_text("utf-8").splitlines()[-1] == "make test PYTEST_ARGS=--last-failed"
 
 
 @pytest.mark.parametrize("variable", ["NEXUSQL_PURE", "NEXUSQL_REQUIRE_SPEEDUPS"])

@@ -8,6 +8,7 @@ import pytest
 
 from nexusql import DatabaseManager
 from nexusql.errors import (
+    ConnectionLost,
     DeadlockDetected,
     Error,
     LockTimeout,
@@ -286,4 +287,18 @@ def test_an_insert_or_rollback_in_sqlite_dooms(accounts: DatabaseManager, kind: 
             tx.execute("INSERT OR ROLLBACK INTO accounts (id, n) VALUES (1, 1)")
         with pytest.raises(TransactionAborted):
             add(tx, 2)
+    assert amounts(accounts) == [0, 0]
+
+
+def test_a_connection_lost_in_the_middle_is_not_retried(accounts: DatabaseManager) -> None:
+    attempts: list[int] = []
+
+    def lose(tx: Transaction) -> None:
+        attempts.append(1)
+        add(tx, 1)
+        raise ConnectionLost("gone")
+
+    with pytest.raises(ConnectionLost):
+        accounts.run_in_transaction(lose)
+    assert attempts == [1]
     assert amounts(accounts) == [0, 0]
