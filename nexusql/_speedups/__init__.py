@@ -7,6 +7,10 @@ ImportError. Empty and 0 mean off.
 import os
 from typing import TYPE_CHECKING
 
+from nexusql._speedups.binder import flat_rows
+from nexusql._speedups.codes import BOOL, BOOL_INT, BYTES, DATE, DATETIME, END, FAULT, FLOAT, FULL, INT, OTHER, STR
+from nexusql._speedups.encoder import copy_rows, literal_rows
+
 
 def _flag(name: str) -> bool:
     return os.environ.get(name, "") not in ("", "0")
@@ -34,4 +38,26 @@ else:
 
         IMPLEMENTATION = "python"
 
-__all__ = ["IMPLEMENTATION", "bind", "bind_sequence", "column_names", "extend_dicts", "scan"]
+__all__ = [
+    "BOOL",
+    "BOOL_INT",
+    "BYTES",
+    "DATE",
+    "DATETIME",
+    "END",
+    "FAULT",
+    "FLOAT",
+    "FULL",
+    "IMPLEMENTATION",
+    "INT",
+    "OTHER",
+    "STR",
+    "bind",
+    "bind_sequence",
+    "column_names",
+    "copy_rows",
+    "extend_dicts",
+    "flat_rows",
+    "literal_rows",
+    "scan",
+]

@@ -1,6 +1,7 @@
 """The parameter binder: one pass that puts values in driver order, checks their types, adapts them and finds lists."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ else:
         import cython
     except ModuleNotFoundError:
         from nexusql._speedups import _cython_shim as cython
+
+from nexusql._speedups.codes import END, FAULT, FULL, OTHER
 
 Adapter = Callable[[Any], Any]
 
@@ -54,3 +57,47 @@ def bind_sequence(
         adapt = adapters.get(type(value), otherwise)
         values.append(value if adapt is None else adapt(value))
     return tuple(values)
+
+
+def flat_rows(
+    first: Any,
+    rows: Iterator[Any],
+    names: tuple[str, ...] | None,
+    width: int,
+    surplus: bool,
+    adapters: dict[type, Adapter | None],
+    otherwise: Adapter,
+    max_rows: int,
+    kept: list[Any] | None,
+) -> tuple[list[Any], int, int, Any]:
+    """The values of rows as the driver takes them, one after the other; see nexusql._speedups.encoder."""
+    flat: list[Any] = []
+    count = 0
+    source = rows if first is None else chain((first,), rows)
+    while count < max_rows:
+        try:
+            record = next(source)
+        except StopIteration:
+            return flat, count, END, None
+        if names is None:
+            if not isinstance(record, (tuple, list)) or len(record) != width:
+                return flat, count, OTHER, record
+            values = record
+        else:
+            if not isinstance(record, dict) or (not surplus and len(record) != width):
+                return flat, count, OTHER, record
+            if any(name not in record for name in names):
+                return flat, count, OTHER, record
+            values = [record[name] for name in names]
+        bound = []
+        for i, value in enumerate(values):
+            adapt = adapters.get(type(value), otherwise)
+            try:
+                bound.append(value if adapt is None else adapt(value))
+            except Exception as error:
+                return flat, count, FAULT, (record, i, error)
+        flat += bound
+        count += 1
+        if kept is not None:
+            kept.append(record)
+    return flat, count, FULL, None

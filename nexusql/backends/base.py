@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nexusql.backends.values import Adapter
 from nexusql.config import ConnectionConfig, DatabaseType
@@ -11,6 +11,9 @@ from nexusql.errors import Error
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Statement
 from nexusql.sql.syntax import Syntax
+
+if TYPE_CHECKING:
+    from nexusql.backends.bulk import BulkWrites
 
 Raw = Any  # a driver's connection
 
@@ -57,6 +60,7 @@ class Backend(Protocol):
     adapters: dict[type, Adapter | None]
     no_args: tuple[()] | None  # what `execute` is given for a statement without parameters
     fits: bool  # whether `fit` has anything to do for this database
+    bulk: "BulkWrites"
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """Capabilities of the database that a configuration names."""

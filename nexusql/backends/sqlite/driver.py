@@ -15,6 +15,7 @@ from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, one_of, whole_number
+from nexusql.backends.sqlite.bulk import SqliteBulk
 from nexusql.backends.sqlite.error_codes import BY_EXTENDED_CODE, BY_PRIMARY_CODE, BY_TEXT
 from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.values import Adapter, Adapters, Values, clock_text, finite_decimal, naive_time, to_utc
@@ -82,6 +83,10 @@ class SqliteBackend(CommonBackend):
     syntax = SYNTAX
     capabilities = Capabilities(session_modes=False)
     no_args = ()
+
+    def __init__(self, values: Values) -> None:
+        super().__init__(values)
+        self.bulk = SqliteBulk(values)
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """An in-memory database lives in its one connection; a file has one writer at a time."""
