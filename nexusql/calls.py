@@ -134,11 +134,14 @@ class Calls(ABC):
         None. Columns that are not in the row have their defaults. Raises what `execute` raises.
         """
         engine = self._running()
-        described = self._ask(lambda connection: engine.table(connection, table, having=tuple(row)))
-        columns = tuple(described.writable(name).name for name in row)
-        names = described.own_key if returning is None else returning
-        listed = (names,) if isinstance(names, str) else tuple(names or ())
-        wanted = tuple(described.column(name).name for name in listed)
+
+        def read(described: Table) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:
+            columns = tuple(described.writable(name).name for name in row)
+            names = described.own_key if returning is None else returning
+            listed = (names,) if isinstance(names, str) else tuple(names or ())
+            return described, columns, tuple(described.column(name).name for name in listed)
+
+        described, columns, wanted = self._ask(lambda connection: engine.described(connection, table, read))
         found = self._insert_row(described, columns, tuple(row.values()), wanted)
         several = returning is not None and not isinstance(returning, str)
         return found if several else next(iter(found.values()), None)

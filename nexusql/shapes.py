@@ -18,6 +18,10 @@ Shape = frozenset[str] | None  # the keys of a dict, None for a tuple or list
 class Shapes(Protocol):
     """How rows of different shapes are told apart, and where each goes."""
 
+    def check(self, table: Table) -> None:
+        """Whether the options fit the table. Raises UndefinedColumn and ParameterError."""
+        ...
+
     def shape(self, row: Record) -> Shape:
         """What rows must have in common to be written together."""
         ...
@@ -58,6 +62,8 @@ class BulkOptions:
             raise ConfigError("conflict_columns and update_columns go with on_conflict")
         if self.on_conflict == "ignore" and self.update_columns:
             raise ConfigError("update_columns goes with on_conflict='update'")
+        if self.update_columns is not None and not self.update_columns:
+            raise ConfigError("update_columns names at least one column; on_conflict='ignore' leaves rows as they are")
 
 
 class TableShapes:
@@ -65,6 +71,14 @@ class TableShapes:
 
     def __init__(self, options: BulkOptions) -> None:
         self._options = options
+
+    def check(self, table: Table) -> None:
+        """See Shapes."""
+        for name in self._options.columns or ():
+            table.writable(name)
+        self._returning(table)
+        self._key(table)
+        self._update(table)
 
     def shape(self, row: Record) -> Shape:
         """The keys of a dict, those in `columns` where that was given."""
@@ -88,30 +102,36 @@ class TableShapes:
         twice = next((name for name in found if found.count(name) > 1), None)
         if twice is not None:
             raise ParameterError(f"the column {twice!r} of {table.name} is given twice")
-        returning = None if options.returning is None else table.column(options.returning).name
-        surplus = options.columns is not None
-        return Target(table, found, names, surplus, self._conflict(table, found), returning)
+        conflict: Conflict | None = None
+        if options.on_conflict is not None:
+            key, update = self._key(table), self._update(table)
+            if update is None:
+                update = tuple(name for name in found if name not in key) or key[:1]
+            conflict = Conflict(options.on_conflict, key, update)
+        return Target(table, found, names, options.columns is not None, conflict, self._returning(table))
 
     def misfit(self, row: Record, target: Target) -> Exception:
         """See Shapes."""
         return ParameterError(f"a row of {len(row)} values for {len(target.columns)} columns")
 
-    def _conflict(self, table: Table, columns: tuple[str, ...]) -> Conflict | None:
+    def _returning(self, table: Table) -> str | None:
+        wanted = self._options.returning
+        return None if wanted is None else table.column(wanted).name
+
+    def _key(self, table: Table) -> tuple[str, ...]:
+        """The key by which rows conflict, () for any."""
         options = self._options
-        if options.on_conflict is None:
-            return None
         key = tuple(table.column(name).name for name in options.conflict_columns or ())
         if options.on_conflict == "update" and not key:
             key = table.primary
             if not key:
                 raise ParameterError(f"table {table.name} has no primary key; name the unique key in conflict_columns")
-        if key and not table.obstacle:
-            key = table.key_of(key)
-        if options.update_columns is None:
-            update = tuple(name for name in columns if name not in key) or key[:1]
-        else:
-            update = tuple(table.writable(name).name for name in options.update_columns)
-        return Conflict(options.on_conflict, key, update)
+        return table.key_of(key) if key and not table.obstacle else key
+
+    def _update(self, table: Table) -> tuple[str, ...] | None:
+        """The columns that an update replaces, None for all that a row has beside the key."""
+        chosen = self._options.update_columns
+        return None if chosen is None else tuple(table.writable(name).name for name in chosen)
 
 
 class StatementShapes:
@@ -121,14 +141,17 @@ class StatementShapes:
         self._insert = insert
         self._names = names
 
+    def check(self, table: Table) -> None:
+        """See Shapes."""
+        self._columns(table)
+
     def shape(self, row: Record) -> Shape:
         """Dicts are one shape, whatever keys they have beside those that are needed."""
         return frozenset() if isinstance(row, dict) else None
 
     def target(self, table: Table, row: Record, columns: tuple[str, ...] | None) -> Target:
         """See Shapes."""
-        found = tuple(table.column(name_parts(written)[-1][0]).name for written in self._insert.columns)
-        return Target(table, found, self._names if isinstance(row, dict) else None, surplus=True)
+        return Target(table, self._columns(table), self._names if isinstance(row, dict) else None, surplus=True)
 
     def misfit(self, row: Record, target: Target) -> Exception:
         """See Shapes."""
@@ -136,3 +159,6 @@ class StatementShapes:
             return ParameterError(f"a row of {len(row)} values for {len(target.columns)} placeholders")
         missing = ", ".join(f":{name}" for name in target.names if name not in row)
         return ParameterError(f"missing parameters: {missing}")
+
+    def _columns(self, table: Table) -> tuple[str, ...]:
+        return tuple(table.column(name_parts(written)[-1][0]).name for written in self._insert.columns)

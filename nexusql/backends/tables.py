@@ -52,14 +52,6 @@ class Table:
             found = alike[0]
         return found
 
-    def has(self, name: str) -> bool:
-        """Whether `column` finds the name."""
-        try:
-            self.column(name)
-        except UndefinedColumn:
-            return False
-        return True
-
     def writable(self, name: str) -> Column:
         """The same, unless it is computed. Raises ParameterError then."""
         column = self.column(name)
