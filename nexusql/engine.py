@@ -341,9 +341,13 @@ class Engine:
         if name in known and not connection.needs_reset:
             with suppress(ParameterError, UndefinedColumn):
                 return use(known[name])
-        found = connection.perform(self.backend.bulk.describe, name)
-        if found is None:
-            raise UndefinedTable(f"there is no table {name}")
+        try:
+            found = connection.perform(self.backend.bulk.describe, name)
+            if found is None:
+                raise UndefinedTable(f"there is no table {name}")
+        except Error as error:
+            error.sql = error.sql or f"INSERT INTO {name}"
+            raise
         if not connection.needs_reset:
             known[name] = found
         return use(found)

@@ -134,6 +134,10 @@ class TableShapes:
         return None if chosen is None else tuple(table.writable(name).name for name in chosen)
 
 
+class Unsuitable(ParameterError):
+    """What an INSERT that was written out does with a table only the database can tell."""
+
+
 class StatementShapes:
     """The rows of execute_many: each gives a value for each placeholder of a plain INSERT."""
 
@@ -142,8 +146,10 @@ class StatementShapes:
         self._names = names
 
     def check(self, table: Table) -> None:
-        """See Shapes."""
-        self._columns(table)
+        """Raises Unsuitable for a name that is not one column's, and a column that an INSERT has no right to write."""
+        for name in self._columns(table):
+            if table.columns[name].generated or table.columns[name].guarded:
+                raise Unsuitable(f"the column {name!r} of {table.name} is the database's to fill")
 
     def shape(self, row: Record) -> Shape:
         """Dicts are one shape, whatever keys they have beside those that are needed."""
@@ -161,4 +167,11 @@ class StatementShapes:
         return ParameterError(f"missing parameters: {missing}")
 
     def _columns(self, table: Table) -> tuple[str, ...]:
-        return tuple(table.column(name_parts(written)[-1][0]).name for written in self._insert.columns)
+        columns = []
+        for written in self._insert.columns:
+            name = "".join(part for part, _ in name_parts(written)[-1:]).casefold()
+            alike = [column for column in table.columns if column.casefold() == name]
+            if len(alike) != 1:
+                raise Unsuitable(f"{written} is not the name of one column of {table.name}")
+            columns += alike
+        return tuple(columns)
