@@ -1,5 +1,6 @@
 """One database for all tests of a module: what they write is theirs to remove."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -35,3 +36,15 @@ def sqlite() -> Iterator[DatabaseManager]:
     """The same on SQLite alone."""
     with opened("sqlite") as db:
         yield db
+
+
+@pytest.fixture(scope="module")
+def role(postgresql: DatabaseManager) -> Iterator[str]:
+    """A role without rights of its own."""
+    name = f"nx_role_{os.getpid()}"
+    schema = postgresql.fetch_value("SELECT current_schema()")
+    postgresql.execute(f"CREATE ROLE {name}")
+    postgresql.execute(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
+    yield name
+    postgresql.execute(f"DROP OWNED BY {name}")
+    postgresql.execute(f"DROP ROLE {name}")

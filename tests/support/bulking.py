@@ -1,11 +1,13 @@
 """Databases and tables for bulk writes, and what is in them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import pytest
+
 import servers
-from nexusql import DatabaseManager
+from nexusql import DatabaseManager, TranslationWarning
 
 
 @contextmanager
@@ -14,6 +16,23 @@ def opened(kind: str, **options: Any) -> Iterator[DatabaseManager]:
     servers.require(kind)
     with servers.fresh_database(kind) as url, DatabaseManager(url, **options) as db:
         yield db
+
+
+def as_role(db: DatabaseManager, role: str, **options: Any) -> DatabaseManager:
+    """A manager on the same database of PostgreSQL whose sessions have a role's rights."""
+    return DatabaseManager(f"{db.database_url}%20-crole%3D{role}", **options)
+
+
+def kind_of(db: DatabaseManager) -> str:
+    """The kind of database that a manager has."""
+    return db.config.database_type.value
+
+
+def warned_of_any_key(db: DatabaseManager) -> AbstractContextManager[Any]:
+    """MySQL warns that a conflict with any unique key counts; the others need not."""
+    if kind_of(db) == "mysql":
+        return pytest.warns(TranslationWarning, match="a conflict with any unique key counts, not only with")
+    return nullcontext()
 
 
 @contextmanager
