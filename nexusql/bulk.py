@@ -23,7 +23,7 @@ from nexusql.errors import (
 )
 from nexusql.progress import Advance, Progress, shown
 from nexusql.results import BulkResult, RowError
-from nexusql.rowsource import RowSource
+from nexusql.rowsource import NO_ROW, RowSource
 from nexusql.shapes import BulkOptions, Shape, Shapes
 
 # A connection in a transaction of which what is done inside is one part: kept as a whole, or undone.
@@ -158,6 +158,7 @@ class Batch:
         self._groups: dict[Shape, Group] = {}
         self._modes = connection.current_modes()
         self._table = call.engine.table(connection, call.table)
+        self._table_is_new = False
 
     @property
     def stored(self) -> int:
@@ -180,10 +181,15 @@ class Batch:
         group: Group | None = None
         while room and more:
             row = self._source.next()
-            if row is None:
+            if row is NO_ROW:
                 more = False
                 break
-            before, group = group, self._group(row)
+            before = group
+            try:
+                group = self._group(row)
+            except (ParameterError, UndefinedColumn) as error:
+                self._fault(row, "", error)
+                continue
             if before is not None and before is not group and self._call.options.on_conflict is not None:
                 self._settle(before)  # of rows with one key the order counts
             kept: list[Record] | None = None if self._kept is None else []
@@ -191,14 +197,16 @@ class Batch:
             self._taken(group, taken, kept)
             room -= taken
             if status == FULL:
-                self._source.give_back(detail)
+                if detail is not None:
+                    self._source.give_back(detail)
                 break
             more = status != END
             if status == FAULT:
-                self._fault(group.writer.target, *detail)
+                row, column, reason = detail
+                place = "" if column is None else f", column {group.writer.target.columns[column]!r}"
+                self._fault(row, place, reason)
             elif status == OTHER and taken == 0:
-                misfit = self._call.shapes.misfit(detail, group.writer.target)
-                self._fault(group.writer.target, detail, None, misfit)
+                self._fault(detail, "", self._call.shapes.misfit(detail, group.writer.target))
             elif status == OTHER:
                 self._source.give_back(detail)
         for group in self._groups.values():
@@ -236,7 +244,7 @@ class Batch:
             raise
 
     def _group(self, row: Record) -> Group:
-        """The group of rows that have the same columns."""
+        """The group of rows that have the same columns. Raises what Shapes.target does."""
         shape = self._call.shapes.shape(row)
         group = self._groups.get(shape)
         if group is None:
@@ -249,19 +257,22 @@ class Batch:
         shapes, columns = self._call.shapes, self._source.columns
         try:
             return shapes.target(self._table, row, columns)
-        except UndefinedColumn:  # another session may have added it
-            names = row if isinstance(row, dict) else columns or ()
-            self._table = self._call.engine.table(self._connection, self._call.table, having=tuple(names))
+        except UndefinedColumn:
+            if self._table_is_new:
+                raise
+            # Another session may have added the column since.
+            names = tuple(row if isinstance(row, dict) else columns or ())
+            self._table = self._call.engine.table(self._connection, self._call.table, having=names)
+            self._table_is_new = True
             return shapes.target(self._table, row, columns)
 
-    def _fault(self, target: Target, row: Record, column: int | None, error: Exception) -> None:
-        """A row that cannot be written: its error is raised, or kept."""
+    def _fault(self, row: Record, place: str, error: Exception) -> None:
+        """A row that cannot be written: its error is raised, with the row's index, or kept."""
         index = self._source.index(self._source.position)
         self._source.position += 1
-        name = "" if column is None else f", column {target.columns[column]!r}"
         reason = error if isinstance(error, Error) else error_of_python(error, None)
-        if isinstance(reason, (ParameterError, DataError)):
-            told = type(reason)(f"row {index}{name}: {reason}")
+        if isinstance(reason, (ParameterError, DataError, UndefinedColumn)):
+            told = type(reason)(f"row {index}{place}: {reason}")
             told.__cause__ = reason.__cause__
             reason = told
         if self._kept is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nexusql.errors import ParameterError
 
+NO_ROW = object()  # for None could be a row, if a wrong one
 ACCEPTED = "a dict, a tuple or list with columns=, a named tuple or a dataclass instance"
 
 
@@ -23,10 +24,10 @@ class RowSource:
         self.columns = None if columns is None else tuple(columns)
         self.position = 0
         self._indexes: Sequence[int] | None = None
-        self._returned: Any = None
+        self._returned: Any = NO_ROW
         given = iter(rows)
-        first = next(given, None)
-        self.rows: Iterator[Any] = iter(()) if first is None else self._normal(first, given)
+        first = next(given, NO_ROW)
+        self.rows: Iterator[Any] = iter(()) if first is NO_ROW else self._normal(first, given)
 
     def _normal(self, first: Any, rows: Iterator[Any]) -> Iterator[Any]:
         """The rows as dicts, tuples or lists, as the first one tells."""
@@ -58,9 +59,9 @@ class RowSource:
         return position if self._indexes is None else self._indexes[position]
 
     def next(self) -> Any:
-        """The next row, or None at the end."""
-        row, self._returned = self._returned, None
-        return next(self.rows, None) if row is None else row
+        """The next row, or NO_ROW at the end."""
+        row, self._returned = self._returned, NO_ROW
+        return next(self.rows, NO_ROW) if row is NO_ROW else row
 
     def give_back(self, row: Any) -> None:
         """Make a row the next one again."""

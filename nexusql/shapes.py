@@ -8,6 +8,7 @@ from nexusql.backends.bulk import Conflict, Record, Target
 from nexusql.backends.names import name_parts
 from nexusql.backends.tables import Table
 from nexusql.errors import ConfigError, ParameterError
+from nexusql.rowsource import ACCEPTED
 from nexusql.sql.statement import Insert
 
 CHUNK = 5_000  # rows
@@ -77,6 +78,8 @@ class TableShapes:
         """See Shapes."""
         options = self._options
         names: tuple[str, ...] | None = None
+        if not isinstance(row, (dict, tuple, list)):
+            raise ParameterError(f"a row is {ACCEPTED}, not a {type(row).__name__}")
         if isinstance(row, dict):
             names = columns = tuple(row if options.columns is None else (n for n in options.columns if n in row))
             wrong = [name for name in names if type(name) is not str]
@@ -94,6 +97,8 @@ class TableShapes:
 
     def misfit(self, row: Record, target: Target) -> Exception:
         """See Shapes."""
+        if not isinstance(row, (tuple, list)):
+            return ParameterError(f"a row is {ACCEPTED}, not a {type(row).__name__}")
         return ParameterError(f"a row of {len(row)} values for {len(target.columns)} columns")
 
     def _conflict(self, table: Table, columns: tuple[str, ...]) -> Conflict | None:
@@ -132,6 +137,8 @@ class StatementShapes:
 
     def misfit(self, row: Record, target: Target) -> Exception:
         """See Shapes."""
+        if not isinstance(row, (dict, tuple, list)):
+            return ParameterError(f"parameters are a dict, a tuple or a list, not a {type(row).__name__}")
         if target.names is None:
             return ParameterError(f"a row of {len(row)} values for {len(target.columns)} placeholders")
         missing = ", ".join(f":{name}" for name in target.names if name not in row)
