@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from nexusql.backends.bulk import column_list
 from nexusql.backends.tables import Table
+from nexusql.batches import can_batch, execute_batches
 from nexusql.bulk import BulkWrite
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
@@ -78,6 +79,9 @@ class Calls(ABC):
         rows = chain((first,), given)
         engine = self._running()
         statement, _ = engine.prepare(sql, first, engine.modes)
+        if can_batch(engine, statement) and statement.insert is None:
+            with self._unit() as connection:
+                return execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
         if statement.insert is None or not statement.plain:
             return self._execute_each(sql, rows)
         options = BulkOptions(columns=statement.insert.columns)

@@ -31,7 +31,7 @@ LEVELS = (
     ("pool",),
     ("engine",),
     ("shapes",),
-    ("bulk", "stream"),
+    ("batches", "bulk", "stream"),
     ("calls",),
     ("transaction",),
     ("retry",),
