@@ -248,11 +248,12 @@ class MergeWriter(TextWriter):
     def _tell(self, raw: Raw, conflict: Conflict, returning: str) -> None:
         """Tell of each row the value that the row of its key has now."""
         name = quote_identifier(returning, SYNTAX)
-        same = " AND ".join(f"t.{key} = s.{key}" for key in (quote_identifier(k, SYNTAX) for k in conflict.key))
-        text = (
-            f"SELECT coalesce(t.{name}, s.{name}) FROM {self._stage} AS s"
-            f" LEFT JOIN {self.target.table.sql} AS t ON {same} ORDER BY {PLACE}"
-        )
+        source, value = f"{self._stage} AS s", f"s.{name}"
+        if set(conflict.key) <= {*self.target.columns, self._drawn}:
+            same = " AND ".join(f"t.{key} = s.{key}" for key in (quote_identifier(k, SYNTAX) for k in conflict.key))
+            source += f" LEFT JOIN {self.target.table.sql} AS t ON {same}"
+            value = f"coalesce(t.{name}, {value})"
+        text = f"SELECT {value} FROM {source} ORDER BY {PLACE}"
         self.ids += [value for (value,) in self._run(raw, text, None).fetchall()]
 
 
