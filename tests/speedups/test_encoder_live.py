@@ -28,15 +28,14 @@ def texts(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 def rows_of(characters: st.SearchStrategy[str], floats: st.SearchStrategy[float]) -> st.SearchStrategy[list[Any]]:
     """Rows of a number, text, bytes, bool, integer, float, datetime and date, or None instead."""
+    moments = st.datetimes().map(lambda moment: moment.replace(fold=0))
     columns = (
         texts(characters),
         st.binary(max_size=20),
         st.booleans(),
         st.one_of(st.integers(SMALLEST, LARGEST), st.sampled_from((0, SMALLEST, LARGEST))),
         floats,
-        st.one_of(
-            st.datetimes().map(lambda moment: moment.replace(fold=0)), st.sampled_from((datetime.min, datetime.max))
-        ),
+        st.one_of(moments, st.sampled_from((datetime.min, datetime.max))),
         st.one_of(st.dates(), st.sampled_from((date.min, date.max))),
     )
     row = st.tuples(*(st.none() | column for column in columns))
