@@ -71,6 +71,8 @@ class Builder(Generic[T]):
         try:
             for done, instance in enumerate(make(rows), 1):
                 rows[done - 1] = instance
+            if done < len(rows):
+                raise RuntimeError("StopIteration was raised")  # which ends an iteration as if there were no more rows
         except Exception as error:
             faults = []
             for key, reason in self._recipe.faults(error, keys):
@@ -90,15 +92,15 @@ class Builder(Generic[T]):
             wrong.append(f"it takes no column {' and no column '.join(unknown)}")
         lacking = sorted(recipe.required.difference(keys))
         if lacking:
-            wrong.append(f"it needs {' and '.join(lacking)}, which the result has not")
+            wrong.append(f"it needs {' and '.join(lacking)}, which the result lacks")
         for key in dict.fromkeys(keys):
             rivals = sorted({column for column, its in zip(columns, keys, strict=True) if its == key})
             if len(rivals) > 1:
                 wrong.append(f"{' and '.join(rivals)} are the same field of it")
         if wrong:
             raise ProgrammingError(
-                f"the columns do not fit {self._name}: {'; '.join(wrong)}. The result has {', '.join(columns)}; "
-                f"{self._name} takes {', '.join(dict.fromkeys(recipe.keys.values())) or 'none'}"
+                f"the columns do not fit {self._name}: {'; '.join(wrong)}. The result has {', '.join(columns)}, "
+                f"{self._name} takes {', '.join(dict.fromkeys(recipe.keys.values())) or 'none'}; AS renames a column"
             )
         return keys, recipe.make(keys)
 
@@ -165,7 +167,7 @@ def _type_name(of: Any) -> str:
 
 
 def _class_of_error(error: Exception, _: Keys) -> Faults:
-    return [("", type(error.__cause__ or error).__name__)]
+    return [("", type(error).__name__)]
 
 
 # The kinds of classes
@@ -301,11 +303,13 @@ def _msgspec_recipe(into: Any) -> Recipe:
     convert([])
 
     def faults(error: Exception, keys: Keys) -> Faults:
+        if not isinstance(error, msgspec.ValidationError):
+            return _class_of_error(error, keys)
         where = re.search(r" - at `\$\[0\]\.([^`]*)`$", str(error))
         path = where[1] if where else ""
         key = max((key for key in keys if re.match(rf"{re.escape(key)}(?![^.\[])", path)), key=len, default="")
-        if not key:
-            return _class_of_error(error, keys)
+        if not key:  # a ValueError of the class itself is wrapped
+            return [("", type(error.__cause__ or error).__name__)]
         return [(key, f"{type(error).__name__}, the field is {types.get(key, 'the tag')}")]
 
     required = {key_of[field.name] for field in fields if field.required}

@@ -19,7 +19,7 @@ import pydantic
 import pytest
 from typing_extensions import NotRequired, TypedDict
 
-from nexusql import DatabaseManager
+from nexusql import DatabaseManager, TranslationWarning
 from nexusql.models import AT_ONCE, builder
 from nexusql.results import Rows
 
@@ -193,6 +193,20 @@ def test_a_dataclass_takes_values_as_the_driver_gives_them(db: DatabaseManager) 
     (flagged,) = db.execute(sql, into=Flagged)
     assert type(flagged.flag) is type(as_given["flag"])
     assert flagged.flag == as_given["flag"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_statement_that_needs_more_than_a_plan_gives_instances_too(table: DatabaseManager) -> None:
+    @dataclass
+    class Setting:
+        foreign_keys: int
+
+    assert table.execute("PRAGMA foreign_keys", into=Setting) == [Setting(0)]
+    with pytest.warns(TranslationWarning):
+        rows = table.execute("SELECT id, name FROM parts WHERE id = 1 FOR UPDATE", into=DataclassPart)
+    assert rows == [DataclassPart(1, "bolt")]
+    with table.transaction() as tx:
+        assert tx.execute("PRAGMA foreign_keys", into=Setting) == [Setting(0)]
 
 
 # The first column

@@ -157,10 +157,10 @@ def test_a_class_that_was_refused_is_taken_once_it_is_complete(memory: DatabaseM
 @each_kind
 @pytest.mark.parametrize("where", ["", " WHERE 1 = 0"])
 def test_columns_that_do_not_fit_are_told_with_rows_and_without(memory: DatabaseManager, part: Any, where: str) -> None:
-    needs = "" if part is DictPart else "; it needs name, which the result has not"
+    needs = "" if part is DictPart else "; it needs name, which the result lacks"
     text = (
         f"the columns do not fit {part.__name__}: it takes no column nane and no column weight{needs}. "
-        f"The result has id, nane, weight; {part.__name__} takes id, name, price"
+        f"The result has id, nane, weight, {part.__name__} takes id, name, price; AS renames a column"
     )
     sql = f"SELECT 1 AS id, '{SECRET}' AS nane, 2 AS weight{where}"
     with pytest.raises(ProgrammingError) as caught:
@@ -176,7 +176,7 @@ def test_a_required_field_needs_a_column(memory: DatabaseManager, part: Any) -> 
     if part is DictPart:
         assert memory.execute(sql, into=part) == [{"price": 2.5}]
         return
-    with pytest.raises(ProgrammingError, match=f"{part.__name__}: it needs id and name, which the result has not"):
+    with pytest.raises(ProgrammingError, match=f"{part.__name__}: it needs id and name, which the result lacks"):
         memory.execute(sql, into=part)
 
 
@@ -318,7 +318,7 @@ def test_a_constraint_that_does_not_hold_is_told(memory: DatabaseManager) -> Non
 
 def refuse(value: object) -> None:
     if value == 5:
-        raise LookupError("not this one")
+        raise LookupError("not this one") from OSError("as it was closed")
 
 
 @dataclass
@@ -370,6 +370,27 @@ def test_an_error_of_the_class_itself_is_told_by_the_row_and_stays_the_cause(
         names.append(trace.tb_frame.f_code.co_name)
         trace = trace.tb_next
     assert names[-1] == "refuse"
+
+
+def test_rows_are_not_cut_off_by_a_class_that_lets_a_stop_iteration_out(memory: DatabaseManager) -> None:
+    @dataclass
+    class Stopping:
+        a: int
+
+        def __post_init__(self) -> None:
+            if self.a == 2:
+                next(iter([]))
+
+    @dataclass(kw_only=True)
+    class Keywords:
+        a: int
+
+        def __post_init__(self) -> None:
+            Stopping(self.a)
+
+    for into in (Stopping, Keywords):
+        with pytest.raises(DataError, match=f"^row 2 does not fit {into.__name__}: RuntimeError$"):
+            memory.execute("SELECT 1 AS a UNION ALL SELECT 2 UNION ALL SELECT 3", into=into)
 
 
 def test_a_value_error_that_msgspec_or_pydantic_wraps_is_told_by_its_class(memory: DatabaseManager) -> None:
