@@ -1,8 +1,8 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
 from nexusql.backends.base import Backend, Raw, Status
@@ -14,6 +14,8 @@ from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Effect, Statement
 
 logger = logging.getLogger("nexusql.connection")
+
+T = TypeVar("T")
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -164,7 +166,7 @@ class Connection:
 
     def begin(self, isolation: str | None, read_only: bool, mode: str) -> None:
         """Start a transaction."""
-        self._guard(self._backend.begin, isolation, read_only, mode)
+        self.perform(self._backend.begin, isolation, read_only, mode)
 
     def commit(self) -> None:
         """Commit. Raises TransactionAborted where a statement had failed, CommitUncertain where the reply is lost."""
@@ -188,24 +190,23 @@ class Connection:
 
     def rollback(self) -> None:
         """Roll back."""
-        self._guard(self._backend.rollback)
+        self.perform(self._backend.rollback)
 
     def savepoint(self, name: str) -> None:
         """Set a savepoint."""
-        self._guard(self._backend.savepoint, name)
+        self.perform(self._backend.savepoint, name)
 
     def rollback_to(self, name: str) -> None:
         """Roll back to a savepoint."""
-        self._guard(self._backend.rollback_to, name)
+        self.perform(self._backend.rollback_to, name)
 
     def release(self, name: str) -> None:
         """Forget a savepoint, where the database can."""
-        self._guard(self._backend.release, name)
+        self.perform(self._backend.release, name)
 
     def column_types(self, table: str) -> Mapping[str, str]:
         """Types of a table's columns by name, from the catalogue."""
-        types: Mapping[str, str] = self._guard(self._backend.column_types, table)
-        return types
+        return self.perform(self._backend.column_types, table)
 
     def looks_dead(self) -> bool:
         """True where an idle session has something to say or is closed; free."""
@@ -238,7 +239,8 @@ class Connection:
         self.broken = True
         self._backend.close(self._raw)
 
-    def _guard(self, call: Any, *args: Any) -> Any:
+    def perform(self, call: Callable[..., T], *args: Any) -> T:
+        """Call a backend's function with the driver's connection; the driver's errors become nexusql's."""
         try:
             return call(self._raw, *args)
         except Error:

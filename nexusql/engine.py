@@ -4,13 +4,14 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nexusql._speedups import bind, bind_sequence
 from nexusql.backends.base import Backend, Capabilities, Status
 from nexusql.backends.errors import driver_error
+from nexusql.backends.tables import Table
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection, suffixed_names
 from nexusql.errors import (
@@ -24,7 +25,9 @@ from nexusql.errors import (
     ProgrammingError,
     TranslationError,
     TranslationWarning,
+    UndefinedTable,
 )
+from nexusql.leases import callers_level
 from nexusql.pool import Pool
 from nexusql.results import Rows
 from nexusql.sql.cache import PlanCache
@@ -79,8 +82,9 @@ class Engine:
         self._use_modes(SessionModes())
         self._settings: tuple[str, ...] = ()
         self._settings_lock = threading.Lock()
-        self._reported: set[tuple[str, type[Warning]]] = set()
+        self._reported: set[tuple[Hashable, type[Warning]]] = set()
         self._column_types: dict[str, Mapping[str, str]] = {}
+        self._tables: dict[str, Table] = {}
         shared = self.capabilities.shared_connection
         self.writer: WriterLock | None = None
         if self.capabilities.single_writer:
@@ -277,7 +281,7 @@ class Engine:
                 places = [
                     f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound" for miss in missed
                 ]
-                self._warn_once(statement, "; ".join(places), ParameterWarning)
+                self.warn_once(statement.source, "; ".join(places), ParameterWarning)
         setting = self.backend.session_setting(statement)
         had_changed = connection.needs_reset
         rows = connection.run_special(statement, args)
@@ -287,7 +291,7 @@ class Engine:
                 name = setting.partition("=")[0]
                 self._settings = (*(s for s in self._settings if s.partition("=")[0] != name), setting)
         if statement.effects & Effect.DDL:
-            self.forget_column_types()
+            self.forget_tables()
         return rows
 
     def _report_notes(self, statement: Statement) -> None:
@@ -296,23 +300,23 @@ class Engine:
             error = TranslationError(f"not said in {self.config.database_type.value} without a loss: {text}")
             error.sql = statement.source
             raise error
-        self._warn_once(statement, text, TranslationWarning)
+        self.warn_once(statement.source, text, TranslationWarning)
 
     def _duplicate_columns(self, statement: Statement, rows: Rows) -> None:
         names = sorted({name for name in rows.columns if rows.columns.count(name) > 1})
         text = f"the result has more than one column named {', '.join(names)}"
         if self.options.duplicate_columns == "raise":
             raise ProgrammingError(f"{text}; give them aliases")
-        self._warn_once(statement, f"{text}; the last wins", DuplicateColumnWarning)
+        self.warn_once(statement.source, f"{text}; the last wins", DuplicateColumnWarning)
 
-    def _warn_once(self, statement: Statement, text: str, category: type[Warning]) -> None:
-        """Warn the first time a plan is run; afterwards its cost is a look-up."""
-        key = (statement.source, category)
+    def warn_once(self, about: Hashable, text: str, category: type[Warning]) -> None:
+        """Warn the first time that something is so; afterwards its cost is a look-up."""
+        key = (about, category)
         if key not in self._reported:
             if len(self._reported) >= REMEMBERED_WARNINGS:
                 self._reported.clear()
             self._reported.add(key)
-            warnings.warn(text, category, stacklevel=6)
+            warnings.warn(text, category, stacklevel=callers_level())
 
     def _types(self, connection: Connection, table: str) -> Mapping[str, str]:
         """A table's column types, asked once until the next DDL; in an altered session a name may mean another."""
@@ -326,9 +330,23 @@ class Engine:
             types = known[table] = connection.column_types(table)
         return types
 
-    def forget_column_types(self) -> None:
-        """Ask for the column types again, after DDL and when its transaction has ended, either way."""
+    def table(self, connection: Connection, name: str, *, having: Collection[str] = ()) -> Table:
+        """A table's description, asked once until the next DDL, and again where it has not all the columns that it is
+        `having` now. Raises UndefinedTable."""
+        known = self._tables  # as it is now, for the same reason
+        found = None if connection.needs_reset else known.get(name)
+        if found is None or not all(map(found.has, having)):
+            found = connection.perform(self.backend.bulk.describe, name)
+            if found is None:
+                raise UndefinedTable(f"there is no table {name}")
+            if not connection.needs_reset:
+                known[name] = found
+        return found
+
+    def forget_tables(self) -> None:
+        """Ask for tables and their column types again, after DDL and when its transaction has ended, either way."""
         self._column_types = {}
+        self._tables = {}
 
     @staticmethod
     def _uncertain(error: Error) -> Error:

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 from nexusql.backends import backend_for
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
+from nexusql.connection import Connection
 from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
 from nexusql.interfaces import DatabaseInterface
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
+from nexusql.retry import run_in_transaction
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.split import split_script
@@ -30,7 +32,6 @@ from nexusql.transaction import (
     open_in,
     open_transactions,
     roll_back_open,
-    run_in_transaction,
     set_open,
 )
 
@@ -215,11 +216,6 @@ class DatabaseManager(Calls, DatabaseInterface):
         """`execute` on a worker thread."""
         return await self.in_thread(self.execute, sql, params)
 
-    def execute_many(self, sql: str, rows: Any) -> int:
-        """Run one statement for each set of parameters, all or nothing; the exact total of rows affected."""
-        with self.transaction() as transaction:
-            return transaction.execute_many(sql, rows)
-
     def run_script(self, sql: str) -> int:
         """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came
         before stays, but for a transaction that the script has begun and not ended, which is rolled back."""
@@ -343,6 +339,35 @@ class DatabaseManager(Calls, DatabaseInterface):
         return True
 
     # Internals
+
+    def _running(self) -> Engine:
+        return self._connected()
+
+    @contextmanager
+    def _unit(self) -> Iterator[Connection]:
+        engine = self._connected()
+        outer = open_in(engine)
+        if outer is not None:
+            with outer.unit() as connection:
+                yield connection
+        else:
+            with TransactionBlock(engine) as transaction, transaction.unit(savepoint=False) as connection:
+                yield connection
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        engine = self._connected()
+        outer = open_in(engine)
+        if outer is not None:
+            return outer._ask(question)
+        connection = engine.lease()
+        try:
+            return question(connection)
+        finally:
+            engine.pool.release(connection)
+
+    def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
+        with self.transaction() as transaction:
+            return transaction._execute_each(sql, rows)
 
     @property
     def transactional_ddl(self) -> bool:

@@ -120,17 +120,29 @@ def create_error_result(message: str) -> QueryResult:
     return QueryResult(success=False, data=[], row_count=0, error_message=message)
 
 
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A row that could not be stored: its index in the input, from 0, why, and the row itself, which no repr shows."""
+
+    index: int
+    error: Exception
+    row: Any = field(repr=False)
+
+
 @dataclass(slots=True)
 class BulkResult:
     """The receipt of a bulk write.
 
-    `rowcount` is the number of rows stored, `strategy` the path taken ("copy", "executemany", ..), `elapsed` seconds,
-    `ids` the generated keys where they were asked for, `errors` the rows that were refused, where `on_error` let the
-    others pass.
+    `rowcount` is the number of rows of the input that are stored now (where conflicts are ignored, those inserted),
+    `strategy` the path taken, `elapsed` seconds. `ids` are the values of the `returning` column in the order of the
+    input, None for a row that was left out; `errors` the rows that were refused, where others were let pass.
+
+    Strategies are "copy" and "copy+merge" (COPY, straight or by way of a temporary table), "values" (statements of many
+    rows), "rows" (a statement for each row), "driver" (literals of the driver's) and "none" (there were no rows).
     """
 
     rowcount: int
     strategy: str
     elapsed: float
     ids: list[Any] = field(default_factory=list)
-    errors: list[Any] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)

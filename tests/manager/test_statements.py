@@ -193,8 +193,6 @@ def test_what_is_not_in_this_release_says_so(table: DatabaseManager) -> None:
     for call in (
         lambda: table.execute("SELECT 1", into=dict),
         lambda: table.execute("SELECT 1", timeout=1.0),
-        lambda: table.insert("items", {"name": "x"}),
-        lambda: table.bulk_insert("items", []),
         lambda: table.stream("SELECT 1"),
     ):
         with pytest.raises(NotSupportedError):

@@ -22,7 +22,7 @@ LEVELS = (
     ("errors", "_speedups"),
     ("odbc",),
     ("url",),
-    ("config", "results", "sql", "workers"),
+    ("config", "progress", "results", "rowsource", "sql", "workers"),
     ("interfaces", "writer"),
     ("backends",),
     ("connection",),
@@ -30,8 +30,11 @@ LEVELS = (
     ("ledger",),
     ("pool",),
     ("engine",),
+    ("shapes",),
+    ("batches", "bulk", "stream"),
     ("calls",),
-    ("transaction", "bulk", "stream"),
+    ("transaction",),
+    ("retry",),
     ("manager", "migrations"),
     ("aio",),
     ("__init__",),
@@ -39,7 +42,7 @@ LEVELS = (
 )
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 DRIVERS = {"sqlite3", "psycopg2", "pymysql", "pyodbc"}
-THIRD_PARTY = {"backends": DRIVERS, "cli": {"rich"}, "_speedups": {"cython"}}
+THIRD_PARTY = {"backends": DRIVERS, "cli": {"rich"}, "progress": {"rich"}, "_speedups": {"cython"}}
 
 
 class Import(NamedTuple):
