@@ -76,7 +76,7 @@ fuzz: $(built)
 	$(compiled) NEXUSQL_LONG=1 $(pytest) tests/speedups
 
 bench: $(built)
-	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check -e '.[bench]' --no-build-isolation
+	$(bin)/python scripts/peers.py
 	$(compiled) $(services) run -- $(bin)/python benchmarks/compare.py --write
 
 build: $(ready)
@@ -91,6 +91,6 @@ services-stop: $(ready)
 
 clean:
 	@if [ -d .services ]; then $(services) stop; fi
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-peers build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	rm -rf nexusql.egg-info nexusql/_speedups/*.so demo.db demo.db-*
 	find nexusql tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +

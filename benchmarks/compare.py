@@ -24,7 +24,8 @@ import report  # noqa: E402
 import servers  # noqa: E402
 from cases import TOPICS, entries  # noqa: E402
 from cases.entry import Sizes  # noqa: E402
-from place import INTERPRETED, absent  # noqa: E402
+from peers import absent  # noqa: E402
+from place import INTERPRETED  # noqa: E402
 from report import Measured  # noqa: E402
 
 PACKAGES = (

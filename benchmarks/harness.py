@@ -7,8 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nexusql import NotSupportedError
-
 SECONDS, MEGABYTES = "s", "MB"
 HOLDS, MISSED, NOT_JUDGED = "holds", "MISSED", "not judged"
 
@@ -137,16 +135,28 @@ def judge(goal: Goal, values: Mapping[str, Spread]) -> Verdict:
 
 
 def measure(case: Case, rounds: int) -> Result:
-    """Time the contenders of a case in turn, `rounds` times, a batch of calls each; who starts changes every round."""
-    names = []
-    for name, call in case.contenders.items():
-        case.before()
-        try:
-            case.check(call())
-        except (NotSupportedError, AttributeError) as error:
-            print(f"not in this release: {name}: {error}")
-        else:
-            names.append(name)
+    """Time the contenders of a case in turn, `rounds` times, a batch of calls each; who starts changes every round.
+
+    Before that each is called once and checked. Without rounds this is all, and what those calls took is the result.
+    """
+    names = list(case.contenders)
+    samples = {name: [_first_call(case, name)] for name in names}
+    if rounds:
+        samples = _rounds(case, names, rounds)
+    values = {name: spread(samples[name]) for name in names}
+    return Result(case.rows, values, [judge(goal, values) for goal in case.goals])
+
+
+def _first_call(case: Case, name: str) -> float:
+    case.before()
+    started = time.perf_counter()
+    given = case.contenders[name]()
+    seconds = time.perf_counter() - started
+    case.check(given)
+    return seconds
+
+
+def _rounds(case: Case, names: Sequence[str], rounds: int) -> dict[str, list[float]]:
     number = 1
     if case.batch_seconds:
         case.before()
@@ -154,12 +164,11 @@ def measure(case: Case, rounds: int) -> Result:
     samples: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         start = turn % len(names)
-        for name in names[start:] + names[:start]:
+        for name in [*names[start:], *names[:start]]:
             case.before()
             gc.collect()
             samples[name].append(_seconds(case.contenders[name], number))
-    values = {name: spread(samples[name]) for name in names}
-    return Result(case.rows, values, [judge(goal, values) for goal in case.goals])
+    return samples
 
 
 def spread(samples: Sequence[float]) -> Spread:

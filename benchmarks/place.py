@@ -8,9 +8,8 @@ import nexusql
 import servers
 from harness import Contender
 from nexusql import DatabaseManager
-from peers import DRIVERS, LIBRARIES
+from peers import taking_part
 from peers.base import Peer, Ways
-from peers.ours import Nexusql
 from workload import Record, Table
 
 INTERPRETED = nexusql.IMPLEMENTATION == "python"
@@ -63,26 +62,13 @@ class Place:
         return check
 
 
-def taking_part(kind: str) -> list[type[Peer]]:
-    """Who is there, the driver that nexusql uses first; bare drivers only, where the core is interpreted."""
-    first, *others = DRIVERS[kind]
-    peers = [first, Nexusql, *others, *LIBRARIES]
-    return [peer for peer in peers if not peer.missing() and (peer.is_driver or not INTERPRETED)]
-
-
-def absent() -> list[str]:
-    """What is said of those who are not there."""
-    peers = {peer for drivers in DRIVERS.values() for peer in drivers} | set(LIBRARIES)
-    return sorted(reason for peer in peers if (reason := peer.missing()))
-
-
 @contextmanager
 def open_place(kind: str, *tables: Table) -> Iterator[Place]:
     """A place with these tables, empty."""
     with ExitStack() as stack:
         url = stack.enter_context(servers.fresh_database(kind))
         db = stack.enter_context(DatabaseManager(url))
-        peers = [stack.enter_context(closing(peer(kind, url))) for peer in taking_part(kind)]
+        peers = [stack.enter_context(closing(peer(kind, url))) for peer in taking_part(kind, INTERPRETED)]
         place = Place(kind, url, db, peers)
         for table in tables:
             place.create(table)

@@ -31,7 +31,7 @@ class Table:
         return ", ".join(self.columns)
 
     def insert(self, pattern: str) -> str:
-        """The INSERT of one row. The pattern of a placeholder is "?", or has the column's name as {0}, its number as {1}."""
+        """The INSERT of one row; the pattern of a placeholder may have the column's name as {0}, its number as {1}."""
         values = ", ".join(pattern.format(name, number) for number, name in enumerate(self.columns, 1))
         return f"INSERT INTO {self.name} ({self.column_list}) VALUES ({values})"
 
@@ -64,13 +64,13 @@ class Repeated(Sequence[T]):
     """`count` rows, made of a few rows again and again, so that a million take no room."""
 
     def __init__(self, rows: Sequence[T], count: int) -> None:
-        self.rows, self.count = rows, count
+        self.rows, self.length = rows, count
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     def __iter__(self) -> Iterator[T]:
-        return islice(cycle(self.rows), self.count)
+        return islice(cycle(self.rows), self.length)
 
     @overload
     def __getitem__(self, at: int) -> T: ...
@@ -80,14 +80,14 @@ class Repeated(Sequence[T]):
 
     def __getitem__(self, at: int | slice) -> T | Sequence[T]:
         if isinstance(at, slice):
-            return [self.rows[i % len(self.rows)] for i in range(*at.indices(self.count))]
-        return self.rows[range(self.count)[at] % len(self.rows)]
+            return [self.rows[i % len(self.rows)] for i in range(*at.indices(self.length))]
+        return self.rows[range(self.length)[at] % len(self.rows)]
 
 
 def as_tuples(rows: Sequence[Record]) -> Sequence[tuple[Any, ...]]:
     """The values of dicts."""
     if isinstance(rows, Repeated):
-        return Repeated(as_tuples(rows.rows), rows.count)
+        return Repeated(as_tuples(rows.rows), len(rows))
     return [tuple(row.values()) for row in rows]
 
 
@@ -122,7 +122,7 @@ WORKFLOWS = Table(
 
 ONE_ROW = Query(
     f"SELECT {BENCH.column_list} FROM bench WHERE id = :id AND agent_name = :agent AND success = :success",
-    {"id": 77, "agent": "agent-2", "success": 1},
+    {"id": 2, "agent": "agent-2", "success": 1},
 )
 ALL_ROWS = Query(f"SELECT {BENCH.column_list} FROM bench WHERE id > :after", {"after": 0})
 

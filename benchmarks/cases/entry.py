@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from harness import Case, Result, measure
 
@@ -22,15 +22,9 @@ class Sizes:
     memory: tuple[int, ...] = (100_000, 1_000_000)
 
 
-def shrunk(sizes: Sizes, most: int) -> Sizes:
-    """The same with no number above `most`, and one point where something grows."""
-    return Sizes(
-        **{
-            field.name: min(value, most) if isinstance(value, int) else (min(value[0], most),)
-            for field in fields(sizes)
-            for value in [getattr(sizes, field.name)]
-        }
-    )
+def tiny(rows: int) -> Sizes:
+    """So many rows for everything, and one point where something grows."""
+    return Sizes(rows, rows, rows, rows, calls=(1,), growth=(rows,), columns=(2,), wide=rows, memory=(rows,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,3 +14,16 @@ DRIVERS: dict[str, tuple[type[Peer], ...]] = {
     "mysql": (PyMySql, MySqlClient),
 }
 LIBRARIES: tuple[type[Peer], ...] = (Peewee, Sqlspec, SqlAlchemy, Released)
+
+
+def taking_part(kind: str, interpreted: bool) -> list[type[Peer]]:
+    """Who is there, the driver that nexusql uses first; bare drivers only, beside the interpreted core."""
+    first, *others = DRIVERS[kind]
+    peers: list[type[Peer]] = [first, Nexusql, *others, *LIBRARIES]
+    return [peer for peer in peers if not peer.missing() and (peer.is_driver or not interpreted)]
+
+
+def absent() -> list[str]:
+    """What is said of those who are not there."""
+    peers = {peer for drivers in DRIVERS.values() for peer in drivers} | set(LIBRARIES)
+    return sorted(reason for peer in peers if (reason := peer.missing()))

@@ -12,9 +12,6 @@ from workload import Query, Record, Table
 Ways = Mapping[str, Contender]
 
 
-
-
-
 class Peer:
     """A library with its connection to one database. What it has no way for gives no ways.
 

@@ -190,9 +190,7 @@ class Peewee(Peer):
         changed = [name for name in table.columns if name != table.key]
         where = {} if self.kind == "mysql" else {"conflict_target": [table.key]}
         return {
-            "peewee": self._written(
-                table, rows, lambda statement: statement.on_conflict(**where, preserve=changed)
-            )
+            "peewee": self._written(table, rows, lambda statement: statement.on_conflict(**where, preserve=changed))
         }
 
     def close(self) -> None:

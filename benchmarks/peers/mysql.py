@@ -100,10 +100,11 @@ class PyMySql(MySqlDriver):
 
     def _statements(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
         head = f"INSERT INTO {table.name} ({table.column_list}) VALUES "
+        marks = f"({', '.join(['%s'] * len(table.columns))})"
         literals: list[str] = []
         length = 0
         for row in rows:
-            literals.append(self.connection.literal(row))
+            literals.append(self.connection.cursor().mogrify(marks, row))
             length += len(literals[-1])
             if length > PACKET:
                 yield head + ",".join(literals)

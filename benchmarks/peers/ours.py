@@ -39,9 +39,7 @@ class Nexusql(Peer):
 
     def upsert(self, table: Table, rows: Sequence[Record]) -> Ways:
         return {
-            "nexusql": lambda: self.db.bulk_insert(
-                table.name, rows, on_conflict="update", conflict_columns=[table.key]
-            )
+            "nexusql": lambda: self.db.bulk_insert(table.name, rows, on_conflict="update", conflict_columns=[table.key])
         }
 
     def close(self) -> None:

@@ -255,9 +255,7 @@ class Asyncpg(Peer):
 
     def _ways(self, table: Table, rows: Sequence[Record], tail: str = "") -> Ways:
         placed, tuples = table.insert("${1}") + tail, as_tuples(rows)
-        return {
-            "asyncpg, executemany (tuples)": lambda: self._run(self.connection.executemany(placed, tuples))
-        }
+        return {"asyncpg, executemany (tuples)": lambda: self._run(self.connection.executemany(placed, tuples))}
 
     def close(self) -> None:
         self._run(self.connection.close())

@@ -1,4 +1,4 @@
-"""nexusql 0.4.0, the release before this one: a process in an environment of its own, which scripts/peers makes."""
+"""nexusql 0.4.0, the release before this one: a process in an environment of its own, which scripts/peers.py makes."""
 
 import pickle
 import subprocess
