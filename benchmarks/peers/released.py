@@ -46,7 +46,7 @@ class Released(Peer):
 
     def __init__(self, kind: str, url: str) -> None:
         self.kind = kind
-        self.process = subprocess.Popen([PYTHON, WORKER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([PYTHON, "-I", WORKER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     @classmethod
     def missing(cls) -> str:
