@@ -34,6 +34,8 @@ PACKAGES = (
     "asyncpg",
     "PyMySQL",
     "mysqlclient",
+    "msgspec",
+    "pydantic",
     "peewee",
     "SQLAlchemy",
     "sqlspec",

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from nexusql.backends.bulk import column_list
 from nexusql.backends.tables import Table
@@ -23,8 +23,12 @@ T = TypeVar("T")
 class Calls(ABC):
     """Reads and writes on top of what is abstract here."""
 
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
     @abstractmethod
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement."""
 
     @abstractmethod
@@ -43,14 +47,24 @@ class Calls(ABC):
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         """Run a statement for each set of parameters, one by one, all or nothing."""
 
-    def fetch_one(self, sql: str, params: Params = None) -> Row | None:
-        """The first row as a dict, or None where there is none. Raises what `execute` raises."""
-        rows = self.execute(sql, params)
-        return Row(rows[0]) if rows else None
+    @overload
+    def fetch_one(self, sql: str, params: Params = None, *, into: None = None) -> Row | None: ...
+    @overload
+    def fetch_one(self, sql: str, params: Params = None, *, into: type[T]) -> T | None: ...
+    def fetch_one(self, sql: str, params: Params = None, *, into: Any = None) -> Any:
+        """The first row as a dict, or as an `into`, None where there is none. Raises what `execute` raises."""
+        rows = self.execute(sql, params, into=into)
+        if not rows:
+            return None
+        return Row(rows[0]) if into is None else rows[0]
 
-    def fetch_all(self, sql: str, params: Params = None) -> Rows:
+    @overload
+    def fetch_all(self, sql: str, params: Params = None, *, into: None = None) -> Rows: ...
+    @overload
+    def fetch_all(self, sql: str, params: Params = None, *, into: type[T]) -> Rows[T]: ...
+    def fetch_all(self, sql: str, params: Params = None, *, into: Any = None) -> Rows[Any]:
         """All rows. Raises what `execute` raises."""
-        return self.execute(sql, params)
+        return self.execute(sql, params, into=into)
 
     def fetch_value(self, sql: str, params: Params = None) -> Any:
         """The first column of the first row, or None where there is no row. Raises what `execute` raises."""

@@ -1,7 +1,7 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
@@ -16,6 +16,8 @@ from nexusql.sql.statement import Effect, Statement
 logger = logging.getLogger("nexusql.connection")
 
 T = TypeVar("T")
+# Appends a driver's rows, with these column names, to a result; True where two names are equal.
+Extend = Callable[[Rows[Any], Iterable[Any], tuple[str, ...]], bool]
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -112,8 +114,8 @@ class Connection:
             self.modes = modes
             self.needs_reset = True
 
-    def run(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
-        """Run a plan with bound arguments; rows as dicts, empty where the statement gives none.
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+        """Run a plan with bound arguments; rows as `extend` takes them, empty where the statement gives none.
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
@@ -127,7 +129,7 @@ class Connection:
                     rows.rowcount = cursor.rowcount
             else:
                 names = self.name_columns(description)
-                self.duplicates = extend_dicts(rows, cursor if self._iterates else cursor.fetchall(), names)
+                self.duplicates = extend(rows, cursor if self._iterates else cursor.fetchall(), names)
                 rows.columns = names
                 rows.rowcount = len(rows)
             return rows
@@ -137,14 +139,14 @@ class Connection:
             self._interrupted()
             raise
 
-    def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
+    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
         changes_session = bool(statement.effects & Effect.SESSION)
         if changes_session:  # also where it fails: what it did before that may stay
             self.needs_reset = True
             self._modes_known = False
         try:
-            rows = self.run(statement, args)
+            rows = self.run(statement, args, extend)
         except Error as error:
             if not self._tolerates(statement, error):
                 raise

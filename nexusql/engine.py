@@ -8,12 +8,12 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nexusql._speedups import bind, bind_sequence
+from nexusql._speedups import bind, bind_sequence, extend_dicts
 from nexusql.backends.base import Backend, Capabilities, Status
 from nexusql.backends.errors import driver_error
 from nexusql.backends.tables import Table
 from nexusql.config import ConnectionConfig
-from nexusql.connection import Connection, suffixed_names
+from nexusql.connection import Connection, Extend, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
     ConnectionLost,
@@ -147,8 +147,10 @@ class Engine:
         if connection.settings is not self._settings:
             connection.apply_settings(self._settings)
 
-    def run(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
-        """Run a prepared statement on a connection of the pool, committed at once."""
+    def run(
+        self, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend = extend_dicts
+    ) -> Rows:
+        """Run a prepared statement on a connection of the pool, committed at once; rows as `extend` takes them."""
         writer = None if statement.reads else self.writer
         if writer is not None:
             writer.acquire(lasting=False)
@@ -157,13 +159,13 @@ class Engine:
             idle = False
             try:
                 if self._direct and statement.plain and connection.settings is self._settings:
-                    rows = connection.run(statement, args)
+                    rows = connection.run(statement, args, extend)
                     if connection.duplicates:
                         self._duplicate_columns(statement, rows)
                     idle = True  # a plain statement has neither begun a transaction nor failed
                     return rows
                 self._apply_settings(connection)
-                rows = self.run_on(connection, statement, args, params)
+                rows = self.run_on(connection, statement, args, params, extend)
                 if not statement.plain and connection.status() is Status.ACTIVE:
                     raise ProgrammingError(
                         f"{statement.verb} left a transaction open, which has been rolled back: outside transaction() "
@@ -181,7 +183,14 @@ class Engine:
             if writer is not None:
                 writer.release()
 
-    def run_on(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+    def run_on(
+        self,
+        connection: Connection,
+        statement: Statement,
+        args: Sequence[Any] | None,
+        params: Params,
+        extend: Extend = extend_dicts,
+    ) -> Rows:
         """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
         if connection.current_modes() != statement.modes:
             statement, args = self.prepare(statement.source, params, connection.modes)
@@ -189,11 +198,11 @@ class Engine:
             args = list(args)
             self.backend.fit(statement, args, lambda table: self._types(connection, table))
         if statement.plain:
-            rows = connection.run(statement, args)
+            rows = connection.run(statement, args, extend)
             if not statement.reads:
                 connection.note_changes()
         else:
-            rows = self._run_special(connection, statement, args, params)
+            rows = self._run_special(connection, statement, args, params, extend)
         if connection.duplicates:
             self._duplicate_columns(statement, rows)
         return rows
@@ -271,7 +280,7 @@ class Engine:
         return error
 
     def _run_special(
-        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
     ) -> Rows:
         if statement.notes:
             self._report_notes(statement)
@@ -284,7 +293,7 @@ class Engine:
                 self.warn_once(statement.source, "; ".join(places), ParameterWarning)
         setting = self.backend.session_setting(statement)
         had_changed = connection.needs_reset
-        rows = connection.run_special(statement, args)
+        rows = connection.run_special(statement, args, extend)
         if setting is not None:
             connection.needs_reset = had_changed
             with self._settings_lock:

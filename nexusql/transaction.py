@@ -13,11 +13,12 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from copy import copy
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
+from nexusql._speedups import extend_dicts
 from nexusql.backends.base import Status
 from nexusql.calls import Calls
-from nexusql.connection import Connection
+from nexusql.connection import Connection, Extend
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
     Error,
@@ -27,6 +28,7 @@ from nexusql.errors import (
     TransactionClosed,
     TransactionWarning,
 )
+from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
 from nexusql.workers import responsible
@@ -111,9 +113,15 @@ class Transaction(Calls):
                 self._writer.release()
             raise
 
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement in this transaction; see DatabaseManager.execute."""
-        self._refuse_later(into=into, timeout=timeout)
+        if timeout is not None:
+            self._refuse_later(timeout=timeout)
+        build = None if into is None else builder(into).build
         with self._turn:
             self._refuse_closed()
             statement, args = self._engine.prepare(sql, params, self._leased().modes)
@@ -121,10 +129,11 @@ class Transaction(Calls):
                 return self._control(statement.control)
             connection = self._usable()
             try:
-                return self._run(connection, statement, args, params)
+                rows = self._run(connection, statement, args, params, extend_dicts if build is None else keep_rows)
             except Error as error:
                 self._failed(connection, error)
                 raise
+        return rows if build is None else build(rows, sql)  # after the turn: the class's own code may run statements
 
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         total = 0
@@ -133,7 +142,7 @@ class Transaction(Calls):
                 statement, args = self._engine.prepare(sql, params, connection.modes)
                 if statement.control is not None:
                     raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
-                total += self._run(self._usable(), statement, args, params).rowcount
+                total += self._run(self._usable(), statement, args, params, extend_dicts).rowcount
         return total
 
     def _running(self) -> Engine:
@@ -279,14 +288,16 @@ class Transaction(Calls):
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
             self._doom = self._doom or kept
 
-    def _run(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+    def _run(
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
+    ) -> Rows:
         if statement.effects & Effect.DDL:
             self._ddl = True
             # Making and dropping temporary tables commits nothing anywhere.
             temporary = statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP")
             if not (temporary or self._engine.capabilities.transactional_ddl):
                 return self._implicit_commit(connection, statement, args, params)
-        rows = self._engine.run_on(connection, statement, args, params)
+        rows = self._engine.run_on(connection, statement, args, params, extend)
         if not statement.reads and connection.status() is Status.IDLE:
             raise _ended_behind(statement.verb)
         return rows

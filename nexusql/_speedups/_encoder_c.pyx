@@ -11,7 +11,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject, Py_TYPE
-from cpython.sequence cimport PySequence_Fast_GET_ITEM
+from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport isfinite
 from libc.string cimport memcpy, strchr, strlen
@@ -312,23 +312,41 @@ cdef bint borrow(PyObject** cells, dict record, tuple names) except -1:
     return True
 
 
-cdef list look_up(PyObject** cells, dict record, tuple names):
-    """The values of a record, held, or None where one is missing. A key's `__eq__` may run meanwhile."""
-    cdef Py_ssize_t i
-    cdef list held = [None] * len(names)
+cdef int find_cells(PyObject** cells, list held, record, tuple names, bint surplus) except -1:
+    """Find a record's values: 0 if its shape is another, 1 if they are borrowed, 2 if they are held.
+
+    `held` is a list of nothing but None: to fill it runs no code, while to make it then might collect garbage.
+    """
+    cdef Py_ssize_t width = len(held), i
+    cdef bint exact
     cdef PyObject* value
-    for i in range(len(names)):
-        value = PyDict_GetItemWithError(record, names[i])
+    if names is None:
+        if not isinstance(record, (tuple, list)) or PySequence_Fast_GET_SIZE(record) != width:
+            return 0
+        for i in range(width):
+            cells[i] = <PyObject*>PySequence_Fast_GET_ITEM(record, i)
+        return 1
+    if not isinstance(record, dict):
+        return 0
+    exact = type(record) is dict
+    fields = record if exact else dict(record)
+    if len(<dict>fields) != width and not surplus:
+        return 0
+    if exact and borrow(cells, <dict>fields, names):
+        return 1
+    for i in range(width):
+        value = PyDict_GetItemWithError(fields, names[i])
         if value == NULL:
-            return None
+            return 0
         cells[i] = value
         held[i] = <object>value
-    return held
+    return 2
 
 
-cdef list hold(PyObject** cells, Py_ssize_t width):
+cdef void hold(PyObject** cells, list held) noexcept:
     cdef Py_ssize_t i
-    return [<object>cells[i] for i in range(width)]
+    for i in range(len(held)):
+        held[i] = <object>cells[i]
 
 
 cdef bytes taken(Output* out):
@@ -341,9 +359,11 @@ cdef tuple encode(
 ):
     cdef Form form = Form(copy, escapes, <PyObject*>DATETIME_TYPE, <PyObject*>DATE_TYPE, FIELDS)
     cdef Output out = Output(NULL, 0, 0)
-    cdef Py_ssize_t width = len(masks), count = 0, start = 0, column = -1, i
+    cdef Py_ssize_t width = len(masks), count = 0, start = 0, column = -1
     cdef bytes bits = bytes(masks)
-    cdef list held
+    cdef list held = [None] * width
+    cdef bint is_held = False
+    cdef int found
     cdef PyObject** cells
     if len(converters) != width or (names is not None and len(names) != width):
         raise ValueError("names, masks and converters differ in length")
@@ -359,24 +379,15 @@ cdef tuple encode(
                 record = next(iterator, nothing)
                 if record is nothing:
                     return taken(&out), count, END, None
-            held = None
-            if names is None:
-                if not isinstance(record, (tuple, list)) or len(record) != width:
-                    return taken(&out), count, OTHER, record
-                for i in range(width):
-                    cells[i] = <PyObject*>PySequence_Fast_GET_ITEM(record, i)
-            else:
-                if not isinstance(record, dict):
-                    return taken(&out), count, OTHER, record
-                fields = record if type(record) is dict else dict(record)
-                if len(<dict>fields) != width and not surplus:
-                    return taken(&out), count, OTHER, record
-                if not borrow(cells, <dict>fields, names):
-                    held = look_up(cells, <dict>fields, names)
-                    if held is None:
-                        return taken(&out), count, OTHER, record
-            if held is None and not form.fields:
-                held = hold(cells, width)
+            if is_held:
+                held = [None] * width
+            found = find_cells(cells, held, record, names, surplus)
+            if found == 0:
+                return taken(&out), count, OTHER, record
+            is_held = found == 2
+            if not (is_held or form.fields):
+                hold(cells, held)
+                is_held = True
             start = out.size
             reserve(&out, 0)
             if not copy:
@@ -387,8 +398,9 @@ cdef tuple encode(
                 if column:
                     put_mark(&out, c"\t" if copy else c",")
                 if not put_direct(&out, &form, cells[column], bits[column]):
-                    if held is None:
-                        held = hold(cells, width)
+                    if not is_held:
+                        hold(cells, held)
+                        is_held = True
                     put_converted(&out, &form, converters[column](held[column]))
             column = -1
             put_mark(&out, c"\n" if copy else c")")

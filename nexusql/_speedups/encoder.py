@@ -70,37 +70,37 @@ def _integer(value: int) -> bytes | None:
     return b"%d" % value if -(1 << 63) <= value < 1 << 63 else None
 
 
-def _copy_float(value: float) -> bytes | None:
+def _real(value: float) -> bytes | None:
     return repr(value).encode() if isfinite(value) else None
 
 
-def _literal_float(value: float) -> bytes | None:
-    data = _copy_float(value)
+def _real_with_exponent(value: float) -> bytes | None:
+    data = _real(value)
     # Without an exponent MySQL reads a decimal number.
     return data if data is None or b"e" in data else data + b"e0"
 
 
-def _copy_datetime(value: datetime) -> bytes | None:
+def _moment(value: datetime) -> bytes | None:
     return value.isoformat(" ").encode() if value.tzinfo is None else None
 
 
-def _literal_datetime(value: datetime) -> bytes | None:
-    return b"'%b'" % value.isoformat(" ").encode() if value.tzinfo is None else None
+def _day(value: date) -> bytes:
+    return value.isoformat().encode()
 
 
-def _copy_date(value: date) -> bytes:
-    return str(value).encode()
+def _in_quotes(write: Writer) -> Writer:
+    def quoted(value: Any) -> bytes | None:
+        data = write(value)
+        return None if data is None else b"'%b'" % data
+
+    return quoted
 
 
-def _literal_date(value: date) -> bytes:
-    return b"'%b'" % str(value).encode()
-
-
-def _copy_bytes(value: bytes) -> bytes:
+def _copy_hex(value: bytes) -> bytes:
     return rb"\\x" + value.hex().encode()
 
 
-def _literal_bytes(value: bytes) -> bytes:
+def _literal_hex(value: bytes) -> bytes:
     return b"X'%b'" % value.hex().encode()
 
 
@@ -117,12 +117,12 @@ _COPY = Form(
     direct=(
         (STR, str, _copy_text),
         (INT, int, _integer),
-        (FLOAT, float, _copy_float),
+        (FLOAT, float, _real),
         (BOOL_INT, bool, _DIGITS),
         (BOOL, bool, _LETTERS),
-        (BYTES, bytes, _copy_bytes),
-        (DATETIME, datetime, _copy_datetime),
-        (DATE, date, _copy_date),
+        (BYTES, bytes, _copy_hex),
+        (DATETIME, datetime, _moment),
+        (DATE, date, _day),
     ),
 )
 
@@ -138,11 +138,11 @@ def _literals(text: Callable[[str], bytes]) -> Form:
         direct=(
             (STR, str, text),
             (INT, int, _integer),
-            (FLOAT, float, _literal_float),
+            (FLOAT, float, _real_with_exponent),
             (BOOL | BOOL_INT, bool, _DIGITS),
-            (BYTES, bytes, _literal_bytes),
-            (DATETIME, datetime, _literal_datetime),
-            (DATE, date, _literal_date),
+            (BYTES, bytes, _literal_hex),
+            (DATETIME, datetime, _in_quotes(_moment)),
+            (DATE, date, _in_quotes(_day)),
         ),
     )
 
@@ -223,9 +223,7 @@ def _encode(
         except Exception as error:
             return form.join.join(written), len(written), FAULT, (record, len(fields), error)
         row = form.begin + form.between.join(fields) + form.end
-        if written:
-            size += len(form.join)
-        size += len(row)
+        size += len(row) + (len(form.join) if written else 0)
         if size > max_bytes and written:
             return form.join.join(written), len(written), FULL, record
         written.append(row)
