@@ -63,12 +63,12 @@ class Place:
 
 
 @contextmanager
-def open_place(kind: str, *tables: Table) -> Iterator[Place]:
-    """A place with these tables, empty."""
+def open_place(kind: str, *tables: Table, libraries: bool = True) -> Iterator[Place]:
+    """A place with these tables, empty; with drivers only, where libraries would have nothing to do."""
     with ExitStack() as stack:
         url = stack.enter_context(servers.fresh_database(kind))
         db = stack.enter_context(DatabaseManager(url))
-        peers = [stack.enter_context(closing(peer(kind, url))) for peer in taking_part(kind, INTERPRETED)]
+        peers = [stack.enter_context(closing(peer(kind, url))) for peer in taking_part(kind, INTERPRETED, libraries)]
         place = Place(kind, url, db, peers)
         for table in tables:
             place.create(table)

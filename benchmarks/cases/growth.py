@@ -35,7 +35,7 @@ Make = Callable[[], Sequence[Record]]
 def written(kind: str, table: Table, make: Make) -> Iterator[Case]:
     """Store rows in an empty table."""
     rows = make()
-    with open_place(kind, table) as place:
+    with open_place(kind, table, libraries=False) as place:
         ways = place.ways(lambda peer: peer.insert(table, rows))
         contenders = {name: ways[name] for name in WRITERS[kind] if name in ways}
         check = place.holds(table, len(rows))
@@ -47,7 +47,7 @@ def read(kind: str, table: Table, make: Make, streamed: bool) -> Iterator[Case]:
     """Read all rows as dicts, at once or as a stream."""
     rows = make()
     query = Query(f"SELECT {table.column_list} FROM {table.name}", {})
-    with open_place(kind, table) as place:
+    with open_place(kind, table, libraries=False) as place:
         place.fill(table, rows)
         ways = place.ways(lambda peer: peer.stream(query) if streamed else peer.everything(query))
         yield Case({name: ways[name] for name in READERS[kind] if name in ways}, rows=len(rows))

@@ -27,7 +27,7 @@ def grown(kind: str, count: int, goals: tuple[Goal, ...]) -> Callable[[int], Res
     """Write the rows, then read them both ways; once, for memory does not depend on how busy the machine is."""
 
     def run(_: int) -> Result:
-        with open_place(kind, METRICS) as place:
+        with open_place(kind, METRICS, libraries=False) as place:
             values = {title: spread([growth(job, place.url, count)]) for job, title in JOBS.items()}
         return Result(count, values, [judge(goal, values) for goal in goals], MEGABYTES)
 

@@ -60,7 +60,7 @@ MODELS = {
 def instances(count: int, make: Callable[[], Model]) -> Iterator[Case]:
     """Read all rows."""
     into, by_hand = make()
-    with open_place("sqlite", BENCH) as place:
+    with open_place("sqlite", BENCH, libraries=False) as place:
         place.fill(BENCH, bench(count))
         connection = next(peer.connection for peer in place.peers if isinstance(peer, Sqlite3))
         db = next(peer.db for peer in place.peers if isinstance(peer, Nexusql))

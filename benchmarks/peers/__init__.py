@@ -16,11 +16,13 @@ DRIVERS: dict[str, tuple[type[Peer], ...]] = {
 LIBRARIES: tuple[type[Peer], ...] = (Peewee, Sqlspec, SqlAlchemy, Released)
 
 
-def taking_part(kind: str, interpreted: bool) -> list[type[Peer]]:
-    """Who is there, the driver that nexusql uses first; bare drivers only, beside the interpreted core."""
+def taking_part(kind: str, interpreted: bool, libraries: bool = True) -> list[type[Peer]]:
+    """Who is there, the driver that nexusql uses first; beside the interpreted core that driver alone."""
     first, *others = DRIVERS[kind]
-    peers: list[type[Peer]] = [first, Nexusql, *others, *LIBRARIES]
-    return [peer for peer in peers if not peer.missing() and (peer.is_driver or not interpreted)]
+    peers: list[type[Peer]] = [first, Nexusql]
+    if not interpreted:
+        peers += [*others, *(LIBRARIES if libraries else ())]
+    return [peer for peer in peers if not peer.missing()]
 
 
 def absent() -> list[str]:

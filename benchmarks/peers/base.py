@@ -21,8 +21,6 @@ class Peer:
 
     name: ClassVar[str]
     module: ClassVar[str]
-    # Whether it is measured beside the interpreted core too, which is judged by the bare drivers.
-    is_driver: ClassVar[bool] = False
 
     def __init__(self, kind: str, url: str) -> None:
         """Connect."""

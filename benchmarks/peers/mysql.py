@@ -83,7 +83,6 @@ class PyMySql(MySqlDriver):
 
     name = "PyMySQL"
     module = "pymysql"
-    is_driver = True
 
     def __init__(self, kind: str, url: str) -> None:
         self.connection = servers.connect_mysql(url)

@@ -12,7 +12,6 @@ class Nexusql(Peer):
 
     name = "nexusql"
     module = "nexusql"
-    is_driver = True
 
     def __init__(self, kind: str, url: str) -> None:
         self.db = DatabaseManager(url)

@@ -39,7 +39,6 @@ class Psycopg2(Peer):
 
     name = "psycopg2"
     module = "psycopg2"
-    is_driver = True
 
     def __init__(self, kind: str, url: str) -> None:
         self.connection = servers.connect_postgresql(url)

@@ -26,7 +26,6 @@ class Sqlite3(Peer):
 
     name = "sqlite3"
     module = "sqlite3"
-    is_driver = True
 
     def __init__(self, kind: str, url: str) -> None:
         # Python 3.12 has deprecated the adapter that sqlite3 brings, and recommends this one.
