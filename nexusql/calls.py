@@ -5,7 +5,8 @@ from typing import Any
 
 from nexusql.engine import Params
 from nexusql.errors import NotSupportedError
-from nexusql.results import Row, Rows
+from nexusql.results import Record, Row, Rows
+from nexusql.stream import Source, Stream, as_dicts
 
 
 class Calls(ABC):
@@ -36,9 +37,17 @@ class Calls(ABC):
         """Insert many rows; comes with the bulk writes."""
         raise _later("bulk_insert")
 
-    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000) -> Any:
-        """Read in constant memory; comes with the bulk writes."""
-        raise _later("stream")
+    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000) -> Stream[Record]:
+        """The rows one by one, as dicts, `chunk_size` of them in memory: for `with` and `for`.
+
+        Raises ParameterError and SQLSyntaxError at once, and when the query is run what `execute` raises; an error in
+        the middle of the rows is raised there.
+        """
+        return Stream(self._source(), sql, params, chunk_size, as_dicts)
+
+    @abstractmethod
+    def _source(self) -> Source:
+        """Where a stream reads."""
 
     @staticmethod
     def _refuse_later(**options: Any) -> None:

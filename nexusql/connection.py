@@ -1,11 +1,11 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
-from nexusql.backends.base import Backend, Raw, Status
+from nexusql.backends.base import Backend, Cursor, Raw, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
@@ -14,6 +14,8 @@ from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Effect, Statement
 
 logger = logging.getLogger("nexusql.connection")
+
+T = TypeVar("T")
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -137,10 +139,7 @@ class Connection:
 
     def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
-        changes_session = bool(statement.effects & Effect.SESSION)
-        if changes_session:  # also where it fails: what it did before that may stay
-            self.needs_reset = True
-            self._modes_known = False
+        changes_session = self._expect_change(statement)
         try:
             rows = self.run(statement, args)
         except Error as error:
@@ -151,6 +150,28 @@ class Connection:
         if changes_session:
             self.current_modes()
         return rows
+
+    def _expect_change(self, statement: Statement) -> bool:
+        """Whether the statement may change the session; also where it fails, what it did before that may stay."""
+        changes_session = bool(statement.effects & Effect.SESSION)
+        if changes_session:
+            self.needs_reset = True
+            self._modes_known = False
+        return changes_session
+
+    def open_cursor(self, statement: Statement, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """Run a query whose rows are read in pieces; `alone` outside a transaction, which it may then begin."""
+        self._expect_change(statement)
+        return self._guard(self._backend.open_cursor, statement.text, args, size, alone, statement=statement)
+
+    def fetch(self, cursor: Cursor, statement: Statement) -> Sequence[Any]:
+        """The next rows of a cursor, tuples."""
+        return self._guard(lambda raw: cursor.fetch(), statement=statement)
+
+    def close_cursor(self, cursor: Cursor, config: ConnectionConfig) -> None:
+        """Leave the rest of a cursor's rows unread."""
+        if not self.broken:
+            self._guard(lambda raw: cursor.close(config))
 
     def apply_settings(self, settings: tuple[str, ...]) -> None:
         """Run the session settings that were made elsewhere since this connection was last used."""
@@ -204,8 +225,7 @@ class Connection:
 
     def column_types(self, table: str) -> Mapping[str, str]:
         """Types of a table's columns by name, from the catalogue."""
-        types: Mapping[str, str] = self._guard(self._backend.column_types, table)
-        return types
+        return self._guard(self._backend.column_types, table)
 
     def looks_dead(self) -> bool:
         """True where an idle session has something to say or is closed; free."""
@@ -238,13 +258,13 @@ class Connection:
         self.broken = True
         self._backend.close(self._raw)
 
-    def _guard(self, call: Any, *args: Any) -> Any:
+    def _guard(self, call: Callable[..., T], *args: Any, statement: Statement | None = None) -> T:
         try:
             return call(self._raw, *args)
         except Error:
             raise
         except Exception as error:
-            raise self._failure(error, None) from error
+            raise self._failure(error, statement) from error
         except BaseException:
             self._interrupted()
             raise

@@ -176,5 +176,9 @@ class DuplicateColumnWarning(NexusqlWarning):
     """A result has two columns of one name; a dict keeps the last."""
 
 
+class StreamWarning(NexusqlWarning, ResourceWarning):
+    """A stream was left open and has been closed."""
+
+
 class TransactionWarning(NexusqlWarning, ResourceWarning):
     """A transaction was left open and has been rolled back."""

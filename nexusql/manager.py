@@ -19,10 +19,12 @@ from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
 from nexusql.interfaces import DatabaseInterface
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
+from nexusql.retries import run_in_transaction
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.split import split_script
 from nexusql.sql.translate import Translation, translate, translate_quoted
+from nexusql.stream import InTransaction, Source, outside
 from nexusql.transaction import (
     Transaction,
     TransactionBlock,
@@ -30,7 +32,6 @@ from nexusql.transaction import (
     open_in,
     open_transactions,
     roll_back_open,
-    run_in_transaction,
     set_open,
 )
 
@@ -343,6 +344,11 @@ class DatabaseManager(Calls, DatabaseInterface):
         return True
 
     # Internals
+
+    def _source(self) -> Source:
+        engine = self._connected()
+        transaction = open_in(engine)
+        return outside(engine) if transaction is None else InTransaction(transaction)
 
     @property
     def transactional_ddl(self) -> bool:

@@ -6,39 +6,34 @@ while a task started inside a block inherits it.
 
 import logging
 import os
-import random
 import threading
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
-from copy import copy
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from nexusql.backends.base import Status
+from nexusql.backends.errors import without_frames
 from nexusql.calls import Calls
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
-    ConnectionLost,
-    DeadlockDetected,
     Error,
-    LockTimeout,
     NotSupportedError,
     ProgrammingError,
-    SerializationFailure,
     TransactionAborted,
     TransactionClosed,
     TransactionWarning,
 )
+from nexusql.leases import Holder
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
+from nexusql.stream import InTransaction, OpenStreams, Plan, Source
 from nexusql.workers import responsible
 
 logger = logging.getLogger("nexusql.transaction")
-
-T = TypeVar("T")
 
 # Engine -> its open transaction, in this context. Replaced, never changed, so that a copied context keeps its own.
 open_transactions: ContextVar[Mapping[Engine, "Transaction"] | None] = ContextVar(
@@ -91,6 +86,7 @@ class Transaction(Calls):
         self._savepoints = 0
         self._nested: list[tuple[str, Error | None]] = []  # savepoints of the open blocks, `failure` outside of each
         self._named: dict[str, Error | None] = {}  # savepoints made by strings, and `failure` at each
+        self.streams = OpenStreams(engine.config)
         self._ddl = False
         self._closed = ""
         self._doom: Error | None = None
@@ -103,7 +99,7 @@ class Transaction(Calls):
         if self._writer is not None:
             self._writer.acquire()
         try:
-            self._connection = self._engine.lease(remember=True)
+            self._connection = self._engine.lease(Holder("a transaction"))
             try:
                 self._connection.begin(*self._begin)
             except BaseException:
@@ -120,8 +116,7 @@ class Transaction(Calls):
         """Run one statement in this transaction; see DatabaseManager.execute."""
         self._refuse_later(into=into, timeout=timeout)
         with self._turn:
-            self._refuse_closed()
-            statement, args = self._engine.prepare(sql, params, self._leased().modes)
+            statement, args = self.prepare(sql, params)
             if statement.control is not None:
                 return self._control(statement.control)
             connection = self._usable()
@@ -147,6 +142,26 @@ class Transaction(Calls):
                 raise
         return total
 
+    def prepare(self, sql: str, params: Params) -> Plan:
+        """The plan of a statement and its arguments, by the modes of this session."""
+        with self._turn:
+            self._refuse_closed()
+            return self._engine.prepare(sql, params, self._leased().modes)
+
+    @contextmanager
+    def turn(self, *, opening: bool) -> Iterator[Connection]:
+        """The connection, for a step of a stream while nobody else uses it; `opening` the stream runs a statement."""
+        with self._turn:
+            connection = self._usable() if opening else self._sound()
+            try:
+                yield connection
+            except Error as error:
+                self._failed(connection, error)
+                raise
+
+    def _source(self) -> Source:
+        return InTransaction(self)
+
     @property
     def engine(self) -> Engine:
         """The engine this transaction belongs to."""
@@ -165,6 +180,7 @@ class Transaction(Calls):
             failure = self.failure
             how = "its commit failed"
             try:
+                self.streams.end(connection)
                 self._usable().commit()
                 how = "it has been committed"
             except TransactionAborted as error:
@@ -201,6 +217,7 @@ class Transaction(Calls):
                 self._failed(connection, error)
                 raise
             self._nested.append((name, self.failure))
+            self.streams.mark(name)
             self.failure = None
             return name
 
@@ -210,6 +227,8 @@ class Transaction(Calls):
         with self._turn:
             if failed and (self._closed or self._doom is not None):
                 return
+            self._refuse_closed()
+            self.streams.end(self._leased(), savepoint)
             connection = self._usable()
             aborted = connection.status() is Status.FAILED
             innermost, outside = self._nested.pop()
@@ -223,7 +242,7 @@ class Transaction(Calls):
                     connection.release(savepoint)
             except Error as error:
                 # What the block did can no longer be told from the rest.
-                self._doom = self._doom or _without_frames(error)
+                self._doom = self._doom or without_frames(error)
                 self._failed(connection, error)
                 if not failed:
                     raise
@@ -240,6 +259,12 @@ class Transaction(Calls):
             raise TransactionClosed("this transaction belongs to the parent process; begin one of your own")
 
     def _usable(self) -> Connection:
+        """The connection, when it can run a statement."""
+        self._refuse_closed()
+        self.streams.settle(self._leased())
+        return self._sound()
+
+    def _sound(self) -> Connection:
         self._refuse_closed()
         connection = self._leased()
         if self._doom is None and connection.status() is Status.IDLE:  # a statement now would commit by itself
@@ -256,7 +281,7 @@ class Transaction(Calls):
         """Remember what a failed statement means for the transaction."""
         if connection.broken:
             self._engine.pool.suspect_all()
-        kept = _without_frames(error)
+        kept = without_frames(error)
         self.failure = self.failure or kept
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
             self._doom = self._doom or kept
@@ -314,8 +339,10 @@ class Transaction(Calls):
         try:
             if control.action == "savepoint":
                 connection.savepoint(control.name)
+                self.streams.mark(plain_name)
                 self._named[plain_name] = self.failure
             elif control.action == "rollback_to":
+                self.streams.end(connection, plain_name)
                 connection.rollback_to(control.name)
                 self.failure = self._named.get(plain_name)
             elif self._engine.capabilities.releases_savepoints:
@@ -327,6 +354,7 @@ class Transaction(Calls):
     def _end(self, connection: Connection, how: str) -> None:
         """Roll back what is still open, and give everything back, whatever happens."""
         try:
+            self.streams.end(connection)
             if connection.status() in (Status.ACTIVE, Status.FAILED):
                 connection.rollback()
         except Error as error:  # the pool closes the connection, which rolls back too
@@ -416,48 +444,6 @@ class TransactionBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._engine.workers.run(True, open_transactions, self.__exit__, kind, error, trace)
-
-
-def run_in_transaction(engine: Engine, fn: Callable[[Transaction], T], retries: int) -> T:
-    """Call `fn(tx)` in a transaction of its own and commit; again after a conflict, up to `retries` times.
-
-    Inside an open transaction it is a nested block, and nothing is retried: only the outermost can be run again.
-    """
-    nested = open_in(engine) is not None
-    attempt = 0
-    while True:
-        begun = False
-        try:
-            with TransactionBlock(engine) as transaction:
-                begun = True
-                result = fn(transaction)
-                if transaction.failure is not None:
-                    raise TransactionAborted(
-                        "the function swallowed the error of a statement, so what it did was undone"
-                    ) from transaction.failure
-            return result
-        except Error as error:
-            if nested or attempt >= retries or not _worth_retrying(engine, error, begun):
-                raise
-            attempt += 1
-            logger.debug("transaction is run again after %s (attempt %d)", type(error).__name__, attempt)
-        time.sleep(random.uniform(0, min(1.0, 0.005 * 2 ** min(attempt, 10))))
-
-
-def _worth_retrying(engine: Engine, error: Error, begun: bool) -> bool:
-    """Whether running the whole transaction again can succeed; docs/ARCHITECTURE.md has the table."""
-    if isinstance(error, (SerializationFailure, DeadlockDetected)):
-        return True
-    if isinstance(error, LockTimeout):
-        return engine.backend.dooms(error) or engine.capabilities.single_writer
-    return isinstance(error, ConnectionLost) and not begun
-
-
-def _without_frames(error: Error) -> Error:
-    """A copy to be kept: the frames of the original hold the transaction, which then only the collector could end."""
-    twin = copy(error)
-    twin.__cause__ = error.__cause__
-    return twin
 
 
 def _ended_behind(verb: str = "a statement") -> ProgrammingError:

@@ -7,6 +7,8 @@ from nexusql.sql.tokens import Tokens
 
 _QUERIES = frozenset(("SELECT", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"))
 _AFTER_WITH = frozenset(("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"))
+_CURSORS = frozenset(("SELECT", "VALUES", "TABLE"))
+_MODIFIES = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE"))
 _EXPLAINABLE = _AFTER_WITH | {"WITH", "CREATE", "EXECUTE", "DECLARE", "REFRESH"}
 _EXPLAIN_OPTIONS = frozenset(
     "ANALYZE ANALYSE VERBOSE QUERY PLAN EXTENDED PARTITIONS FORMAT JSON TREE TRADITIONAL".split()
@@ -189,6 +191,23 @@ def effects(tokens: Tokens, syntax: Syntax) -> tuple[str, Effect]:
             elif reads and not syntax.functions_read and not _calls_nothing(tokens, i, name):
                 reads = False
     return verb, effect | Effect.READS if reads else effect
+
+
+def is_query(tokens: Tokens) -> bool:
+    """True where a cursor can be declared for the statement: a query that is run, neither stores its rows nor modifies
+    any in WITH (https://www.postgresql.org/docs/current/sql-declare.html)."""
+    i = _enter(tokens, -1)
+    verb = _after_with(tokens, i) if tokens.word(i) == "WITH" else i
+    if tokens.word(verb) not in _CURSORS:
+        return False
+    for k in range(i, len(tokens)):
+        if tokens.word(k) == "INTO":
+            return False
+        if tokens.kind(k) == "(" and tokens.word(tokens.prev(k)) in ("AS", "MATERIALIZED"):
+            body = _enter(tokens, k)
+            if tokens.word(_after_with(tokens, body) if tokens.word(body) == "WITH" else body) in _MODIFIES:
+                return False
+    return True
 
 
 def _calls_nothing(tokens: Tokens, i: int, name: str) -> bool:

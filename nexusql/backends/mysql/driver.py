@@ -11,10 +11,11 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT, SERVER_STATUS
 
-from nexusql.backends.base import Capabilities, Raw, Session, Status
+from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.deadline import cut_after, readiness, within
 from nexusql.backends.errors import driver_error
+from nexusql.backends.mysql.cursor import MysqlCursor, hang_up
 from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
 from nexusql.backends.mysql.syntax import SYNTAX
 from nexusql.backends.names import name_parts
@@ -178,23 +179,17 @@ class MysqlBackend(CommonBackend):
         """Run driver text. A session whose reply could not be read to its end is closed: the next reply would be the
         rest of this one."""
         cursor = raw.cursor()
-        if args is not None:
-            flag = NO_BACKSLASH_ESCAPES if raw.no_backslash_escapes else 0
-            if raw.open:  # the driver escapes by the flag, which modes_changed() tells not to be relied on
-                raw.server_status = raw.server_status & ~NO_BACKSLASH_ESCAPES | flag
-            text = cursor.mogrify(text, args)
+        text = _rendered(raw, cursor, text, args)
         try:
             cursor.execute(text)
-        except pymysql.err.MySQLError as error:
-            if error.args and error.args[0] in HANGS_UP:
-                raw._force_close()
-            raise
-        except UnicodeEncodeError:
-            raise  # nothing was sent
-        except BaseException:
-            raw._force_close()
+        except BaseException as error:
+            hang_up(raw, error)
             raise
         return cursor
+
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See nexusql.backends.mysql.cursor."""
+        return MysqlCursor(raw, _rendered(raw, raw.cursor(), text, args), size, self.connect)
 
     def status(self, raw: Raw) -> Status:
         """From the flags that come with the server's replies."""
@@ -259,6 +254,17 @@ class MysqlBackend(CommonBackend):
             params,
         )
         return dict(cursor.fetchall())
+
+
+def _rendered(raw: Raw, cursor: Any, text: str, args: Sequence[Any] | None) -> str:
+    """What is sent: the text with its arguments as literals."""
+    if args is None:
+        return text
+    flag = NO_BACKSLASH_ESCAPES if raw.no_backslash_escapes else 0
+    if raw.open:  # the driver escapes by the flag, which modes_changed() tells not to be relied on
+        raw.server_status = raw.server_status & ~NO_BACKSLASH_ESCAPES | flag
+    rendered: str = cursor.mogrify(text, args)
+    return rendered
 
 
 def make(

@@ -10,11 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nexusql.backends.base import Capabilities, Raw, Session, Status
+from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, one_of, whole_number
+from nexusql.backends.sqlite.cursor import SqliteCursor
 from nexusql.backends.sqlite.error_codes import BY_EXTENDED_CODE, BY_PRIMARY_CODE, BY_TEXT
 from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.values import Adapter, Adapters, Values, clock_text, finite_decimal, naive_time, to_utc
@@ -157,6 +158,10 @@ class SqliteBackend(CommonBackend):
         """The driver's own call."""
         execute: Callable[[str, Any], Any] = raw.execute
         return execute
+
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See nexusql.backends.sqlite.cursor."""
+        return SqliteCursor(self.execute(raw, text, args), size)
 
     def status(self, raw: Raw) -> Status:
         """As SQLite's autocommit flag has it."""
