@@ -98,14 +98,17 @@ class OwnConnection(Source):
         self._connection: Connection | None = None
         self._holder = Holder("a stream")
 
-    @contextmanager
-    def lend(self, reading: Reading) -> Iterator[Connection]:
+    def lend(self, reading: Reading) -> AbstractContextManager[Connection]:
         """The connection; leased in the first step."""
         self._holder.thread = threading.get_ident()
         if self._connection is None:
             self._connection = self.engine.lease(self._holder)
+        return self._step(self._connection, reading)
+
+    @contextmanager
+    def _step(self, connection: Connection, reading: Reading) -> Iterator[Connection]:
         try:
-            yield self._connection
+            yield connection
         except ConnectionLost as error:
             raise self.engine.lost(reading.statement, error) from error.__cause__
 
@@ -256,7 +259,8 @@ class OpenStreams:
 
     def mark(self, savepoint: str) -> None:
         """Keep which streams there are at a savepoint."""
-        self._before[savepoint] = self._open.copy()
+        if self._open:
+            self._before[savepoint] = self._open.copy()
 
     def end(self, connection: Connection, savepoint: str | None = None) -> None:
         """The transaction, or the block since a savepoint, ends: close what was opened in it."""
@@ -412,4 +416,6 @@ class Stream(Iterator[R]):
         reading, self._reading = self._reading, None
         if reading is not None and self._pid == os.getpid():
             self._source.drop(reading)
+            if reading.ended:
+                return
             warnings.warn("a stream was left open; it has been closed", StreamWarning, stacklevel=2)

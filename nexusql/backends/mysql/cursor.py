@@ -19,6 +19,8 @@ from nexusql.config import ConnectionConfig
 
 logger = logging.getLogger("nexusql.stream")
 
+# Seconds that the server waits for a client that does something else between two rows; of itself it gives up after 60.
+SLOWEST_READER = 86_400
 PATIENCE = 5.0  # seconds that the other session may take to connect, and to answer
 BLOCK = 1 << 16
 ERROR, EOF = 0xFF, 0xFE  # what a packet begins with that is no row
@@ -55,6 +57,9 @@ class MysqlCursor:
         shown = _SHOWN.match(text.strip("; \t\n\r\f\v"))
         self._shown = shown[0] if shown else ""
         try:
+            if not raw.expects_slow_reader:
+                raw.query(f"SET SESSION net_write_timeout = GREATEST(@@SESSION.net_write_timeout, {SLOWEST_READER})")
+                raw.expects_slow_reader = True
             raw._execute_command(COMMAND.COM_QUERY, text)
             self._result: Any = _Result(raw)
             self._result.init_unbuffered_query()

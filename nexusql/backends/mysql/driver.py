@@ -65,6 +65,7 @@ class Connection(pymysql.connections.Connection):
     has_something_to_say: Callable[[], bool]
     server_status: int
     no_backslash_escapes = False  # as sql_mode has it
+    expects_slow_reader = False  # the server has been told that a stream may be read slowly
     _sock: Any
     _read_timeout: float | None
     _write_timeout: float | None
