@@ -91,7 +91,7 @@ def test_nothing_is_run_before_the_first_row_is_asked_for(numbers: DatabaseManag
         ("SELECT i % 2 AS odd, 'a%' AS p FROM numbers WHERE i < 3 ORDER BY i", None),
         ("SELECT i FROM numbers WHERE i = 1; -- the end", None),
         ("SELECT i /* ; */ FROM numbers WHERE i = :a ;\n-- the :end", {"a": 1}),
-        ("(SELECT i FROM numbers WHERE i = 1) UNION ALL SELECT 2"[1:].replace(")", ""), None),
+        ("SELECT i FROM numbers WHERE i = 1 UNION ALL SELECT 2", None),
         ("WITH w AS (SELECT i FROM numbers WHERE i < 5) SELECT i FROM w ORDER BY i", None),
         ("SELECT CAST(:v AS VARCHAR(20)) AS v", {"v": "it's \\ :v %s"}),
         ("SELECT t::text AS t FROM numbers WHERE i = 1", None),
@@ -140,12 +140,10 @@ def test_an_error_of_the_statement_is_raised_when_it_is_run(numbers: DatabaseMan
 
 
 @pytest.mark.parametrize("chunk_size", [10, 1000, 10_000])
-def test_an_error_in_the_middle_is_an_error_and_stays_one(
-    numbers: DatabaseManager, kind: str, chunk_size: int
-) -> None:
+def test_an_error_in_the_middle_is_an_error_and_stays_one(numbers: DatabaseManager, kind: str, chunk_size: int) -> None:
     rows = numbers.stream(OVERFLOWS[kind], chunk_size=chunk_size)
     found = []
-    with pytest.raises(Exception, match="overflow|out of range") as caught:
+    with pytest.raises(Exception, match=r"overflow|out of range") as caught:
         for row in rows:
             found.append(row["i"])
     assert isinstance(caught.value, (DataError, ProgrammingError)) or kind == "sqlite"
@@ -302,14 +300,3 @@ def test_a_session_that_reads_text_otherwise_is_bound_for_its_own_modes(numbers:
         tx.execute("SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',NO_BACKSLASH_ESCAPES')")
         assert [row["v"] for row in tx.stream(sql, {"v": hostile})] == [hostile] * 3
     assert [row["v"] for row in numbers.stream(sql, {"v": hostile})] == [hostile] * 3
-
-
-@pytest.mark.parametrize("kind", ["mysql"], indirect=True)
-def test_a_value_that_cannot_be_decoded_is_an_error_and_costs_no_transaction(numbers: DatabaseManager) -> None:
-    sql = "SELECT i, CASE WHEN i = 1500 THEN CONVERT(X'ff' USING binary) ELSE 'a' END AS v FROM numbers"
-    broken = "SELECT JSON_QUOTE('a') AS a, i FROM numbers"
-    assert list(numbers.stream(broken)) != []
-    with numbers.transaction() as tx:
-        tx.execute("INSERT INTO numbers (i) VALUES (-1)")
-        assert len(list(tx.stream(sql))) > COUNT
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers") == COUNT + 1
