@@ -110,6 +110,8 @@ class OwnConnection(Source):
         try:
             yield connection
         except ConnectionLost as error:
+            if self.engine.capabilities.cursor_transactions:  # nothing has been committed yet
+                raise
             raise self.engine.lost(reading.statement, error) from error.__cause__
 
     def end(self, reading: Reading, *, failed: bool) -> None:

@@ -41,6 +41,7 @@ class Capabilities:
     single_writer: bool = False  # one writer at a time, so that writers queue in the process
     releases_savepoints: bool = True
     fast_iteration: bool = True  # whether iterating over a cursor is the driver's fastest way to its rows
+    cursor_transactions: bool = False  # whether reading rows in pieces needs a transaction
     session_modes: bool = True  # whether a session can change how its server reads text
 
 

@@ -214,9 +214,16 @@ def _calls_nothing(tokens: Tokens, i: int, name: str) -> bool:
     """True where the name at i, with a parenthesis behind it, is no function, or one known to write nothing."""
     if tokens[i].kind == "w" and name in _PURE and tokens.kind(tokens.prev(i)) != ".":
         return True
-    closing = tokens.close(tokens.next(i))
-    # The column list of a table alias, or of a common table expression.
-    return tokens.word(tokens.prev(i)) == "AS" or tokens.word(tokens.next(closing)) == "AS"
+    if tokens.word(tokens.prev(i)) == "AS":  # the column list of a table alias
+        return True
+    behind = tokens.next(tokens.close(tokens.next(i)))
+    if tokens.word(behind) != "AS":
+        return False
+    body = tokens.next(behind)
+    while tokens.word(body) in ("NOT", "MATERIALIZED"):
+        body = tokens.next(body)
+    # The column list of a common table expression; behind a call, AS gives a name, or a list of columns.
+    return tokens.kind(body) == "(" and tokens.word(_enter(tokens, body)) in _CURSORS | {"WITH"}
 
 
 def _is_temporary(tokens: Tokens, i: int) -> bool:

@@ -72,7 +72,7 @@ class PostgresqlBackend(CommonBackend):
 
     database_type = DatabaseType.POSTGRESQL
     syntax = SYNTAX
-    capabilities = Capabilities()
+    capabilities = Capabilities(cursor_transactions=True)
     fits = True
 
     def __init__(self, values: PostgresqlValues, json_loads: Callable[[str], Any] | None = None) -> None:
