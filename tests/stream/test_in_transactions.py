@@ -56,9 +56,9 @@ def test_a_transaction_begun_by_a_string_is_joined(numbers: DatabaseManager) -> 
     assert len(list(numbers.stream(IN_ORDER))) == COUNT
 
 
-def test_other_statements_run_beside_it(numbers: DatabaseManager, kind: str) -> None:
+def test_other_statements_run_beside_it(own: DatabaseManager, kind: str) -> None:
     beside(kind)
-    with numbers.transaction() as tx:
+    with own.transaction() as tx:
         seen = []
         for row in tx.stream(IN_ORDER, chunk_size=100):
             if row["i"] % 500 == 0:
@@ -67,8 +67,8 @@ def test_other_statements_run_beside_it(numbers: DatabaseManager, kind: str) -> 
                     inner.execute("DELETE FROM digits WHERE d = :d", {"d": row["i"] // 500})
             seen.append(row["i"])
         assert seen == list(range(COUNT))
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers WHERE t = 'seen'") == 10
-    assert numbers.fetch_value("SELECT COUNT(*) FROM digits") == 0
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers WHERE t = 'seen'") == 10
+    assert own.fetch_value("SELECT COUNT(*) FROM digits") == 0
 
 
 def test_streams_are_read_inside_each_other(numbers: DatabaseManager, kind: str) -> None:
@@ -80,13 +80,13 @@ def test_streams_are_read_inside_each_other(numbers: DatabaseManager, kind: str)
 
 
 @pytest.mark.parametrize("kind", ONE_AT_A_TIME, indirect=True)
-def test_mysql_sends_one_result_at_a_time(numbers: DatabaseManager) -> None:
-    with numbers.transaction() as tx:
+def test_mysql_sends_one_result_at_a_time(own: DatabaseManager) -> None:
+    with own.transaction() as tx:
         with tx.stream(IN_ORDER, chunk_size=100) as rows:
             found = [next(rows)["i"]]
             for call in (
                 lambda: tx.execute("DELETE FROM numbers"),
-                lambda: numbers.fetch_value("SELECT 1"),
+                lambda: own.fetch_value("SELECT 1"),
                 lambda: tx.execute_many("INSERT INTO numbers (i) VALUES (:i)", [{"i": -1}]),
                 lambda: next(tx.stream("SELECT 1")),
                 lambda: tx.transaction().__enter__(),
@@ -98,11 +98,11 @@ def test_mysql_sends_one_result_at_a_time(numbers: DatabaseManager) -> None:
         assert found == list(range(COUNT))
         assert tx.failure is None
         tx.execute("DELETE FROM numbers WHERE i > 0")
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers") == 1
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers") == 1
 
 
-def test_closed_early_the_transaction_goes_on_in_the_same_session(numbers: DatabaseManager, kind: str) -> None:
-    with numbers.transaction() as tx:
+def test_closed_early_the_transaction_goes_on_in_the_same_session(own: DatabaseManager, kind: str) -> None:
+    with own.transaction() as tx:
         before = session(kind, tx)
         tx.execute("DELETE FROM numbers WHERE i >= 100")
         tx.execute("INSERT INTO digits (d) VALUES (100)")
@@ -112,13 +112,13 @@ def test_closed_early_the_transaction_goes_on_in_the_same_session(numbers: Datab
             assert tx.fetch_value("SELECT MAX(d) FROM digits") == 100
         assert session(kind, tx) == before
         tx.execute("INSERT INTO digits (d) VALUES (101)")
-    assert numbers.fetch_value("SELECT COUNT(*) FROM digits WHERE d >= 100") == 2
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers") == 100
-    assert in_use(numbers) == 0
+    assert own.fetch_value("SELECT COUNT(*) FROM digits WHERE d >= 100") == 2
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers") == 100
+    assert in_use(own) == 0
 
 
-def test_dropped_it_is_closed_before_the_next_statement(numbers: DatabaseManager, kind: str) -> None:
-    with numbers.transaction() as tx:
+def test_dropped_it_is_closed_before_the_next_statement(own: DatabaseManager, kind: str) -> None:
+    with own.transaction() as tx:
         before = session(kind, tx)
         tx.execute("INSERT INTO digits (d) VALUES (100)")
         for _ in range(2):
@@ -128,15 +128,15 @@ def test_dropped_it_is_closed_before_the_next_statement(numbers: DatabaseManager
                 del rows
             assert tx.fetch_value("SELECT MAX(d) FROM digits") == 100
         assert session(kind, tx) == before
-    assert numbers.fetch_value("SELECT MAX(d) FROM digits") == 100
+    assert own.fetch_value("SELECT MAX(d) FROM digits") == 100
 
 
 @pytest.mark.parametrize("how", ["commit", "rollback", "error"])
-def test_the_end_of_the_transaction_ends_it(numbers: DatabaseManager, how: str) -> None:
+def test_the_end_of_the_transaction_ends_it(own: DatabaseManager, how: str) -> None:
     kept: list[Any] = []
 
     def block() -> None:
-        with numbers.transaction() as tx:
+        with own.transaction() as tx:
             tx.execute("INSERT INTO digits (d) VALUES (100)")
             kept.extend([tx.stream(ENDLESS, chunk_size=10), tx.stream("SELECT 1"), tx])
             next(kept[0])
@@ -164,8 +164,8 @@ def test_the_end_of_the_transaction_ends_it(numbers: DatabaseManager, how: str) 
             tx.stream("SELECT 1")
         kept.clear()
         del rows, unopened, tx, stream
-    assert numbers.fetch_value("SELECT COUNT(*) FROM digits WHERE d = 100") == (how == "commit")
-    assert in_use(numbers) == 0
+    assert own.fetch_value("SELECT COUNT(*) FROM digits WHERE d = 100") == (how == "commit")
+    assert in_use(own) == 0
 
 
 @pytest.mark.parametrize("failing", [False, True])
@@ -245,9 +245,9 @@ def test_a_statement_that_fails_beside_it_is_no_end(numbers: DatabaseManager) ->
     assert in_use(numbers) == 0
 
 
-def test_a_statement_that_fails_in_a_nested_block_harms_no_outer_stream(numbers: DatabaseManager, kind: str) -> None:
+def test_a_statement_that_fails_in_a_nested_block_harms_no_outer_stream(own: DatabaseManager, kind: str) -> None:
     beside(kind)
-    with numbers.transaction() as tx:
+    with own.transaction() as tx:
         refused = 0
         for row in tx.stream("SELECT i FROM numbers WHERE i < 30 ORDER BY i", chunk_size=4):
             try:
@@ -256,31 +256,32 @@ def test_a_statement_that_fails_in_a_nested_block_harms_no_outer_stream(numbers:
             except Error:
                 refused += 1
         assert refused == 29
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers") == COUNT + 1
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers") == COUNT + 1
 
 
 def test_outside_the_transaction_it_has_a_connection_of_its_own(numbers: DatabaseManager) -> None:
-    with numbers.transaction() as tx:
+    with pytest.raises(ZeroDivisionError), numbers.transaction() as tx:
         tx.execute("DELETE FROM numbers WHERE i >= 10")
         with numbers.detached():
             outside = numbers.stream(IN_ORDER, chunk_size=100)
             next(outside)
         assert len(list(tx.stream(IN_ORDER))) == 10
         assert len(list(outside)) == COUNT - 1
+        1 / 0
 
 
-def test_opened_before_a_transaction_it_is_read_inside_it(numbers: DatabaseManager) -> None:
-    with numbers.stream(IN_ORDER, chunk_size=100) as rows:
+def test_opened_before_a_transaction_it_is_read_inside_it(own: DatabaseManager) -> None:
+    with own.stream(IN_ORDER, chunk_size=100) as rows:
         for row in rows:
             if row["i"] % 1000 == 0:
-                with numbers.transaction() as tx:
+                with own.transaction() as tx:
                     tx.execute("UPDATE numbers SET t = 'new' WHERE i = :i", row)
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers WHERE t = 'new'") == 5
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers WHERE t = 'new'") == 5
 
 
-def test_threads_take_turns_with_it(numbers: DatabaseManager, kind: str) -> None:
+def test_threads_take_turns_with_it(own: DatabaseManager, kind: str) -> None:
     beside(kind)
-    with numbers.transaction() as tx:
+    with own.transaction() as tx:
 
         def write(number: int) -> None:
             for i in range(20):
@@ -291,7 +292,7 @@ def test_threads_take_turns_with_it(numbers: DatabaseManager, kind: str) -> None
                 threads.start(write, number)
             assert [row["i"] for row in tx.stream(IN_ORDER, chunk_size=50)] == list(range(COUNT))
         assert threads.errors == []
-    assert numbers.fetch_value("SELECT COUNT(*) FROM digits WHERE d >= 100") == 60
+    assert own.fetch_value("SELECT COUNT(*) FROM digits WHERE d >= 100") == 60
 
 
 def test_in_a_function_that_is_run_again_it_is_read_again(numbers: DatabaseManager) -> None:

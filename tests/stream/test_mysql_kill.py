@@ -64,15 +64,15 @@ def test_the_query_is_found_whatever_its_text(numbers: DatabaseManager, sql: str
         assert tx.fetch_value("SELECT 1") == 1
 
 
-def test_where_no_other_session_can_be_had_it_is_read_to_its_end(numbers: DatabaseManager, proxy: FaultProxy) -> None:
-    with DatabaseManager(proxy.url(numbers.database_url)) as far, far.transaction() as tx:
+def test_where_no_other_session_can_be_had_it_is_read_to_its_end(own: DatabaseManager, proxy: FaultProxy) -> None:
+    with DatabaseManager(proxy.url(own.database_url)) as far, far.transaction() as tx:
         tx.execute("INSERT INTO digits (d) VALUES (100)")
         proxy.refuse()
         with tx.stream("SELECT a.i AS i FROM numbers a CROSS JOIN digits b", chunk_size=10) as rows:
             next(rows)
         assert tx.fetch_value("SELECT MAX(d) FROM digits") == 100
         proxy.heal()
-    assert numbers.fetch_value("SELECT MAX(d) FROM digits") == 100
+    assert own.fetch_value("SELECT MAX(d) FROM digits") == 100
 
 
 def test_a_session_under_the_same_number_that_runs_something_else_is_let_alone(numbers: DatabaseManager) -> None:
@@ -83,7 +83,7 @@ def test_a_session_under_the_same_number_that_runs_something_else_is_let_alone(n
         cursor = backend.open_cursor(raw, "SELECT a.i FROM numbers a CROSS JOIN digits b", None, 10, True)
         assert len(cursor.fetch()) == 10
         number = bystander.fetch_value(SESSION_ID["mysql"])
-        threads.start(bystander.fetch_value, "SELECT COUNT(*) + SLEEP(1) FROM digits")
+        threads.start(bystander.fetch_value, "SELECT COUNT(*) + SLEEP(0.5) FROM digits")
         busy = (
             "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT COUNT(*) + SLEEP%' AND id = :n"
         )
@@ -98,10 +98,10 @@ def test_a_session_under_the_same_number_that_runs_something_else_is_let_alone(n
         assert threads.results == [10]
 
 
-def test_a_deadlock_in_the_rest_ends_the_transaction_and_is_told(numbers: DatabaseManager) -> None:
+def test_a_deadlock_in_the_rest_ends_the_transaction_and_is_told(own: DatabaseManager) -> None:
     """The unread rest is nobody's, but that the server has rolled back is everybody's."""
-    numbers.execute("CREATE TABLE locked (i INTEGER PRIMARY KEY, t VARCHAR(900))")
-    numbers.execute("INSERT INTO locked (i, t) SELECT i, REPEAT('x', 900) FROM numbers")
+    own.execute("CREATE TABLE locked (i INTEGER PRIMARY KEY, t VARCHAR(900))")
+    own.execute("INSERT INTO locked (i, t) SELECT i, REPEAT('x', 900) FROM numbers")
     reached: list[Any] = []
 
     def cross(other: Any) -> None:
@@ -112,8 +112,8 @@ def test_a_deadlock_in_the_rest_ends_the_transaction_and_is_told(numbers: Databa
             reached.append(1)
             theirs.execute("UPDATE locked SET t = 'b' WHERE i = 0")
 
-    with DatabaseManager(numbers.database_url) as other, Threads(60) as threads:
-        with pytest.raises(TransactionAborted), numbers.transaction() as tx:
+    with DatabaseManager(own.database_url) as other, Threads(60) as threads:
+        with pytest.raises(TransactionAborted), own.transaction() as tx:
             tx.execute("INSERT INTO digits (d) VALUES (100)")
             tx.fetch_value("SELECT i FROM locked WHERE i = 0 FOR UPDATE")
             threads.start(cross, other)
@@ -126,14 +126,14 @@ def test_a_deadlock_in_the_rest_ends_the_transaction_and_is_told(numbers: Databa
                 tx.execute("INSERT INTO digits (d) VALUES (101)")
         threads.join()
         assert threads.errors == []
-    assert numbers.fetch_value("SELECT COUNT(*) FROM digits WHERE d >= 100") == 0
-    assert in_use(numbers) == 0
+    assert own.fetch_value("SELECT COUNT(*) FROM digits WHERE d >= 100") == 0
+    assert in_use(own) == 0
 
 
 def test_sessions_of_the_kill_are_closed(numbers: DatabaseManager) -> None:
     mine = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()"
     with numbers.transaction() as tx:
-        for _ in range(5):
+        for _ in range(3):
             with tx.stream(ENDLESS) as rows:
                 next(rows)
         assert eventually(lambda: tx.fetch_value(mine) <= 2)

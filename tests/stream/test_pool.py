@@ -21,23 +21,23 @@ def line_of(text: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-def test_a_loop_over_a_stream_may_run_statements_and_other_streams(numbers: DatabaseManager) -> None:
+def test_a_loop_over_a_stream_may_run_statements_and_other_streams(own: DatabaseManager) -> None:
     sql = "SELECT i FROM numbers WHERE i < 20 ORDER BY i"
     found = []
-    for a in numbers.stream(sql, chunk_size=3):
-        numbers.execute("UPDATE numbers SET t = 'seen' WHERE i = :i", a)
-        found += [(a["i"], b["i"]) for b in numbers.stream(sql, chunk_size=7)]
+    for a in own.stream(sql, chunk_size=3):
+        own.execute("UPDATE numbers SET t = 'seen' WHERE i = :i", a)
+        found += [(a["i"], b["i"]) for b in own.stream(sql, chunk_size=7)]
     assert found == [(a, b) for a in range(20) for b in range(20)]
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers WHERE t = 'seen'") == 20
-    assert in_use(numbers) == 0
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers WHERE t = 'seen'") == 20
+    assert in_use(own) == 0
 
 
-def test_a_stream_reads_the_state_at_its_start(numbers: DatabaseManager) -> None:
+def test_a_stream_reads_the_state_at_its_start(own: DatabaseManager) -> None:
     seen = []
-    for row in numbers.stream(IN_ORDER, chunk_size=100):
+    for row in own.stream(IN_ORDER, chunk_size=100):
         if row["i"] == 0:
-            numbers.execute("UPDATE numbers SET i = -i WHERE i > 3000")
-            numbers.execute("INSERT INTO numbers (i) VALUES (100000)")
+            own.execute("UPDATE numbers SET i = -i WHERE i > 3000")
+            own.execute("INSERT INTO numbers (i) VALUES (100000)")
         seen.append(row["i"])
     assert seen == list(range(COUNT))
 

@@ -71,10 +71,10 @@ def test_open_fetch_and_close_can_be_called_one_by_one(numbers: DatabaseManager)
     assert in_use(numbers) == 0
 
 
-def test_nothing_is_run_before_the_first_row_is_asked_for(numbers: DatabaseManager) -> None:
-    rows = numbers.stream("SELECT i FROM numbers WHERE i = -1")
-    assert in_use(numbers) == 0
-    numbers.execute("INSERT INTO numbers (i) VALUES (-1)")
+def test_nothing_is_run_before_the_first_row_is_asked_for(own: DatabaseManager) -> None:
+    rows = own.stream("SELECT i FROM numbers WHERE i = -1")
+    assert in_use(own) == 0
+    own.execute("INSERT INTO numbers (i) VALUES (-1)")
     assert list(rows) == [{"i": -1}]
 
 
@@ -199,47 +199,47 @@ def test_what_a_translation_loses_is_told_of_or_refused(numbers: DatabaseManager
 
 
 @pytest.mark.parametrize("chunk_size", [1, 1000])
-def test_a_write_that_gives_rows_is_run_once_and_committed(numbers: DatabaseManager, chunk_size: int) -> None:
+def test_a_write_that_gives_rows_is_run_once_and_committed(own: DatabaseManager, chunk_size: int) -> None:
     sql = "INSERT INTO numbers (i) VALUES (:a), (:b) RETURNING i"
-    rows = numbers.stream(sql, {"a": -1, "b": -2}, chunk_size=chunk_size)
+    rows = own.stream(sql, {"a": -1, "b": -2}, chunk_size=chunk_size)
     assert next(rows) == {"i": -1}
     rows.close()
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers WHERE i < 0") == 2
-    rows = numbers.stream(sql, {"a": -3, "b": -4}, chunk_size=chunk_size)
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers WHERE i < 0") == 2
+    rows = own.stream(sql, {"a": -3, "b": -4}, chunk_size=chunk_size)
     assert [len(rows.fetch()) for _ in range(4)] == ([1, 1, 0, 0] if chunk_size == 1 else [2, 0, 0, 0])
     assert rows.columns == ("i",)
-    with pytest.raises(ZeroDivisionError), numbers.transaction() as tx:
+    with pytest.raises(ZeroDivisionError), own.transaction() as tx:
         assert list(tx.stream(sql, {"a": -5, "b": -6})) == [{"i": -5}, {"i": -6}]
         raise ZeroDivisionError
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers WHERE i < 0") == 4
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers WHERE i < 0") == 4
 
 
 @pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
-def test_a_query_that_modifies_rows_is_run_once_and_committed(numbers: DatabaseManager) -> None:
+def test_a_query_that_modifies_rows_is_run_once_and_committed(own: DatabaseManager) -> None:
     sql = "WITH gone AS (DELETE FROM numbers WHERE i >= :least RETURNING i) SELECT i FROM gone ORDER BY i"
-    with numbers.stream(sql, {"least": 4000}, chunk_size=10) as rows:
+    with own.stream(sql, {"least": 4000}, chunk_size=10) as rows:
         assert next(rows) == {"i": 4000}
-    assert numbers.fetch_value("SELECT COUNT(*) FROM numbers") == 4000
-    assert len(list(numbers.stream("SELECT i INTO kept FROM numbers"))) == 0
-    assert numbers.fetch_value("SELECT COUNT(*) FROM kept") == 4000
+    assert own.fetch_value("SELECT COUNT(*) FROM numbers") == 4000
+    assert len(list(own.stream("SELECT i INTO kept FROM numbers"))) == 0
+    assert own.fetch_value("SELECT COUNT(*) FROM kept") == 4000
 
 
 @pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
-def test_what_a_function_writes_is_committed_and_undone_on_an_error(numbers: DatabaseManager) -> None:
-    numbers.execute("CREATE TABLE written (i INTEGER)")
-    numbers.execute(
+def test_what_a_function_writes_is_committed_and_undone_on_an_error(own: DatabaseManager) -> None:
+    own.execute("CREATE TABLE written (i INTEGER)")
+    own.execute(
         "CREATE FUNCTION put(n INTEGER) RETURNS INTEGER LANGUAGE SQL AS"
         " $$ INSERT INTO written VALUES (1 / (n - 300)) RETURNING i $$"
     )
     sql = "SELECT put(i) AS p FROM numbers WHERE i < :n"
-    assert len(list(numbers.stream(sql, {"n": 250}, chunk_size=100))) == 250
-    assert numbers.fetch_value("SELECT COUNT(*) FROM written") == 250
-    with numbers.stream(sql, {"n": 250}, chunk_size=100) as rows:
+    assert len(list(own.stream(sql, {"n": 250}, chunk_size=100))) == 250
+    assert own.fetch_value("SELECT COUNT(*) FROM written") == 250
+    with own.stream(sql, {"n": 250}, chunk_size=100) as rows:
         next(rows)
-    assert numbers.fetch_value("SELECT COUNT(*) FROM written") == 350
+    assert own.fetch_value("SELECT COUNT(*) FROM written") == 350
     with pytest.raises(DataError):
-        list(numbers.stream(sql, {"n": 400}, chunk_size=100))
-    assert numbers.fetch_value("SELECT COUNT(*) FROM written") == 350
+        list(own.stream(sql, {"n": 400}, chunk_size=100))
+    assert own.fetch_value("SELECT COUNT(*) FROM written") == 350
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_what_a_function_writes_is_committed_and_undone_on_an_error(numbers: Dat
         ("mysql", "DESCRIBE numbers"),
         ("mysql", "ANALYZE TABLE numbers"),
         ("sqlite postgresql mysql", "DELETE FROM numbers WHERE i < 0"),
-        ("sqlite postgresql mysql", "CREATE TABLE IF NOT EXISTS more (a INTEGER)"),
+        ("sqlite postgresql mysql", "CREATE TABLE IF NOT EXISTS digits (a INTEGER)"),
     ],
 )
 def test_whatever_gives_rows_gives_them(numbers: DatabaseManager, kind: str, kinds: str, sql: str) -> None:
