@@ -130,7 +130,10 @@ class OwnConnection(Source):
             if reading.cursor is not None:
                 connection.close_cursor(reading.cursor, self.engine.config)
             if connection.status() in (Status.ACTIVE, Status.FAILED):
-                connection.rollback() if failed else connection.commit()
+                if failed:
+                    connection.rollback()
+                else:
+                    connection.commit()
         except (ConnectionLost, CommitUncertain) as error:
             raise self.engine.lost(reading.statement, error) from error.__cause__
         finally:

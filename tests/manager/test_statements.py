@@ -195,7 +195,6 @@ def test_what_is_not_in_this_release_says_so(table: DatabaseManager) -> None:
         lambda: table.execute("SELECT 1", timeout=1.0),
         lambda: table.insert("items", {"name": "x"}),
         lambda: table.bulk_insert("items", []),
-        lambda: table.stream("SELECT 1"),
     ):
         with pytest.raises(NotSupportedError):
             call()

@@ -1,7 +1,6 @@
 """Streams of an in-memory SQLite database, whose one connection everybody shares."""
 
 import gc
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from nexusql import DatabaseManager
-from nexusql.errors import Error, InterfaceError, NotConnectedError, OperationalError, PoolTimeout, StreamWarning
+from nexusql.errors import Error, NotConnectedError, OperationalError, PoolTimeout, StreamWarning
 from pooling import Threads
 from settling import in_use
 from stream_tables import COUNT, ENDLESS, OVERFLOWS, fill
@@ -68,8 +67,7 @@ def test_transactions_in_the_body_commit_and_roll_back(memory: DatabaseManager) 
 def test_a_transaction_rolled_back_in_the_body_is_never_seen_and_never_an_end(
     memory: DatabaseManager, undone: str
 ) -> None:
-    """SQLite reads on as if nothing had been, or gives up with an error: where the schema was changed, and where Python
-    before 3.11 resets every cursor."""
+    """SQLite reads on as if nothing had been; where the schema was changed, it gives up with an error."""
     seen = []
     rows = memory.stream(IN_ORDER, chunk_size=100)
     try:
@@ -79,8 +77,8 @@ def test_a_transaction_rolled_back_in_the_body_is_never_seen_and_never_an_end(
                 with pytest.raises(ZeroDivisionError), memory.transaction() as tx:
                     tx.execute(undone)
                     1 / 0
-    except (InterfaceError, OperationalError):
-        assert undone.startswith("CREATE") or sys.version_info < (3, 11)
+    except OperationalError:
+        assert undone.startswith("CREATE")
     else:
         assert len(seen) == COUNT
     assert {row["t"] for row in seen} == {"text"}

@@ -188,8 +188,9 @@ class SqliteBackend(CommonBackend):
         _allow_writes(raw)
 
     def rollback(self, raw: Raw) -> None:
-        """Roll back."""
-        raw.rollback()
+        """Roll back. Not by the driver's call, which before Python 3.11 resets the cursors of streams too."""
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
         _allow_writes(raw)
 
     def reset(self, raw: Raw) -> bool:
