@@ -78,6 +78,7 @@ def flat_rows(
     count: cython.Py_ssize_t = 0
     start: cython.Py_ssize_t = 0
     i: cython.Py_ssize_t
+    fits: cython.bint
     if names is not None and len(names) != width:
         raise ValueError("names and width differ in length")
     iterator = iter(rows)
@@ -88,18 +89,21 @@ def flat_rows(
             record = next(iterator, nothing)
             if record is nothing:
                 return values, count, END, None
+        fits = False
         if names is None:
             if isinstance(record, (tuple, list)):
                 values.extend(record)
+                fits = len(values) - start == width
         elif isinstance(record, dict):
             fields: dict[Any, Any] = record if type(record) is dict else dict(record)
             if surplus or len(fields) == width:
                 try:
                     for name in names:
                         values.append(fields[name])
+                    fits = True
                 except KeyError:
-                    pass  # the count tells
-        if len(values) - start != width:
+                    fits = False
+        if not fits:
             del values[start:]
             return values, count, OTHER, record
         i = start
