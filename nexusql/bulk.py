@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import chain
 from typing import Any
 
 from nexusql._speedups import END, FAULT, FULL, OTHER
-from nexusql.backends.bulk import Record, Target, Writer
+from nexusql.backends.bulk import Record, Writer
 from nexusql.backends.common import error_of_python
 from nexusql.connection import Connection
 from nexusql.engine import Engine
@@ -23,7 +23,7 @@ from nexusql.errors import (
 )
 from nexusql.progress import Advance, Progress, shown
 from nexusql.results import BulkResult, RowError
-from nexusql.rowsource import NO_ROW, RowSource
+from nexusql.rowsource import ACCEPTED, NOTHING, RowSource
 from nexusql.shapes import BulkOptions, Shape, Shapes
 
 # A connection in a transaction of which what is done inside is one part: kept as a whole, or undone.
@@ -47,16 +47,31 @@ class BulkWrite:
         source = RowSource(rows, self.options.columns)
         with shown(progress, rows, f"rows into {self.table}") as advance:
             if self.options.on_error == "raise":
-                with self._unit() as connection:
-                    batch = Batch(self, connection, source)
+                with self._batch(source) as batch:
                     while batch.write_chunk():
                         advance(source.position)
-                    batch.settle()
-                self._add(batch)
             else:
                 self._run_reporting(source, advance)
             advance(source.position)
         return self._finished()
+
+    @contextmanager
+    def _batch(
+        self,
+        source: RowSource,
+        kept: list[tuple[int, Record]] | None = None,
+        faults: list[RowError] | None = None,
+    ) -> Iterator["Batch"]:
+        """What writes rows in one transaction; they are settled at the end, and counted once that is certain."""
+        with self._unit() as connection:
+            batch = Batch(self, connection, source, kept, faults)
+            try:
+                yield batch
+                batch.settle()
+            except BaseException:
+                batch.abandon()
+                raise
+        self._add(batch)
 
     def _finished(self) -> BulkResult:
         self._result.elapsed = time.perf_counter() - self._started
@@ -64,7 +79,7 @@ class BulkWrite:
         return self._result
 
     def _add(self, batch: "Batch") -> None:
-        """Take what a batch has stored into account, once that is certain."""
+        """Take what a batch has stored into account."""
         result = self._result
         result.rowcount += batch.stored
         result.strategy = batch.strategy or result.strategy
@@ -93,15 +108,11 @@ class BulkWrite:
             kept: list[tuple[int, Record]] = []
             faults: list[RowError] = []
             try:
-                with self._unit() as connection:
-                    batch = Batch(self, connection, source, kept, faults)
+                with self._batch(source, kept, faults) as batch:
                     more = batch.write_chunk()
-                    batch.settle()
             except Error as error:
                 self._refused(kept, error)
                 self._result.errors += faults
-            else:
-                self._add(batch)
             advance(source.position)
 
     def _refused(self, rows: list[tuple[int, Record]], error: Error) -> None:
@@ -116,22 +127,19 @@ class BulkWrite:
         for half in (rows[:middle], rows[middle:]):
             source = RowSource.again(half, self.options.columns)
             try:
-                with self._unit() as connection:
-                    batch = Batch(self, connection, source, [], [])
+                with self._batch(source, [], []) as batch:
                     while batch.write_chunk():
                         continue
-                    batch.settle()
             except Error as reason:
                 self._refused(half, reason)
-            else:
-                self._add(batch)
 
 
 class Group:
-    """The rows of one shape, and what writes them."""
+    """The rows of one shape, and what writes them; taken one by one where the next may have more of the columns."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, one_by_one: bool) -> None:
         self.writer = writer
+        self.one_by_one = one_by_one
         self.positions: list[range] = []
 
 
@@ -156,9 +164,9 @@ class Batch:
         self._kept = kept
         self.faults = [] if faults is None else faults
         self._groups: dict[Shape, Group] = {}
+        self._latest: Group | None = None
         self._modes = connection.current_modes()
-        self._table = call.engine.table(connection, call.table)
-        self._table_is_new = False
+        call.engine.described(connection, call.table, call.shapes.check)
 
     @property
     def stored(self) -> int:
@@ -178,35 +186,32 @@ class Batch:
     def write_chunk(self) -> bool:
         """Take and write the next rows, `chunk_size` at most; False where there are no more."""
         room, more = self._call.options.chunk_size, True
-        group: Group | None = None
         while room and more:
-            row = self._source.next()
-            if row is NO_ROW:
+            row = next(self._source, NOTHING)
+            if row is NOTHING:
                 more = False
                 break
-            before = group
             try:
                 group = self._group(row)
             except (ParameterError, UndefinedColumn) as error:
-                self._fault(row, "", error)
+                self._fault(row, error)
                 continue
-            if before is not None and before is not group and self._call.options.on_conflict is not None:
-                self._settle(before)  # of rows with one key the order counts
+            self._turn_to(group)
             kept: list[Record] | None = None if self._kept is None else []
-            taken, status, detail = group.writer.take(row, self._source.rows, room, kept)
+            limit = 1 if group.one_by_one or self._source.holds_rows else room
+            taken, status, detail, behind = group.writer.take(row, self._source.rows, limit, kept)
             self._taken(group, taken, kept)
+            self._source.give_back(*behind)
             room -= taken
-            if status == FULL:
-                if detail is not None:
-                    self._source.give_back(detail)
+            if status == FULL and detail is not None:
+                self._source.give_back(detail)
                 break
             more = status != END
             if status == FAULT:
                 row, column, reason = detail
-                place = "" if column is None else f", column {group.writer.target.columns[column]!r}"
-                self._fault(row, place, reason)
+                self._fault(row, reason, "" if column is None else group.writer.target.columns[column])
             elif status == OTHER and taken == 0:
-                self._fault(detail, "", self._call.shapes.misfit(detail, group.writer.target))
+                self._fault(detail, self._call.shapes.misfit(detail, group.writer.target))
             elif status == OTHER:
                 self._source.give_back(detail)
         for group in self._groups.values():
@@ -226,6 +231,13 @@ class Batch:
         for group in self._groups.values():
             self._settle(group)
 
+    def abandon(self) -> None:
+        """Leave nothing of a failed batch in the session, where that is still there."""
+        for group in self._groups.values():
+            if not self._connection.broken:
+                with suppress(Error):  # what made the batch fail is told
+                    self._connection.perform(group.writer.abandon)
+
     def _settle(self, group: Group) -> None:
         self._flush(group)
         self._perform(group, group.writer.settle)
@@ -239,40 +251,45 @@ class Batch:
         try:
             self._connection.perform(call)
         except Error as error:
-            target = group.writer.target
+            engine, target = self._call.engine, group.writer.target
             error.sql = error.sql or f"INSERT INTO {target.table.sql} ({', '.join(target.columns)})"
+            if not engine.backend.bulk.blames_row(error):
+                engine.forget_tables()  # another session may have made another table of it
             raise
 
     def _group(self, row: Record) -> Group:
-        """The group of rows that have the same columns. Raises what Shapes.target does."""
+        """The group of rows that have the same columns. Raises ParameterError and UndefinedColumn for a row."""
+        if not isinstance(row, (dict, tuple, list)):
+            raise ParameterError(f"a row is {ACCEPTED}, not {type(row).__name__}")
         shape = self._call.shapes.shape(row)
         group = self._groups.get(shape)
         if group is None:
-            writer = self._connection.perform(self._call.engine.backend.bulk.writer, self._target(row))
-            self._call.report(writer)
-            group = self._groups[shape] = Group(writer)
+            group = self._groups[shape] = self._new_group(row)
         return group
 
-    def _target(self, row: Record) -> Target:
-        shapes, columns = self._call.shapes, self._source.columns
-        try:
-            return shapes.target(self._table, row, columns)
-        except UndefinedColumn:
-            if self._table_is_new:
-                raise
-            # Another session may have added the column since.
-            names = tuple(row if isinstance(row, dict) else columns or ())
-            self._table = self._call.engine.table(self._connection, self._call.table, having=names)
-            self._table_is_new = True
-            return shapes.target(self._table, row, columns)
+    def _new_group(self, row: Record) -> Group:
+        call, columns = self._call, self._source.columns
+        target = call.engine.described(
+            self._connection, call.table, lambda table: call.shapes.target(table, row, columns)
+        )
+        writer = self._connection.perform(call.engine.backend.bulk.writer, target)
+        call.report(writer)
+        return Group(writer, target.surplus and len(target.columns) < len(call.options.columns or ()))
 
-    def _fault(self, row: Record, place: str, error: Exception) -> None:
-        """A row that cannot be written: its error is raised, with the row's index, or kept."""
+    def _turn_to(self, group: Group) -> None:
+        """Have what was taken before in the table, where of rows with one key the order counts."""
+        before, self._latest = self._latest, group
+        if before is not None and before is not group and self._call.options.on_conflict is not None:
+            self._settle(before)
+
+    def _fault(self, row: Record, error: Exception, column: str = "") -> None:
+        """A row that cannot be written: its error is raised, or kept."""
         index = self._source.index(self._source.position)
         self._source.position += 1
+        name = f", column {column!r}" if column else ""
         reason = error if isinstance(error, Error) else error_of_python(error, None)
         if isinstance(reason, (ParameterError, DataError, UndefinedColumn)):
-            told = type(reason)(f"row {index}{place}: {reason}")
+            told = type(reason)(f"row {index}{name}: {reason}")
             told.__cause__ = reason.__cause__
             reason = told
         if self._kept is None:

@@ -46,11 +46,15 @@ class Target:
 
 
 class Taken(NamedTuple):
-    """How a writer's `take` ended: the number of rows taken, and a status of nexusql._speedups with its detail."""
+    """How a writer's `take` ended: the number of rows taken, and a status of nexusql._speedups with its detail.
+
+    `behind` is what had been read behind the row that the detail is about, one row or none.
+    """
 
     taken: int
     status: int
     detail: Any
+    behind: tuple[Record, ...] = ()
 
 
 class Writer(ABC):
@@ -81,6 +85,10 @@ class Writer(ABC):
 
     def settle(self, raw: Raw) -> None:
         """Finish, so that everything taken is in the table; more may be taken afterwards."""
+        return
+
+    def abandon(self, raw: Raw) -> None:
+        """Remove what a rollback leaves in the session."""
         return
 
 

@@ -161,17 +161,23 @@ class SqliteWriter(Writer):
 class SeenKeys:
     """The keys of an upsert's rows, kept by SQLite, which alone knows which of them are equal.
 
-    A row that a later one of the same call replaces is not stored in the end, so `count` counts keys and not rows.
+    A row that a later one of the same columns replaces is not stored in the end, so `count` counts keys and not rows.
     """
 
     def __init__(self, target: Target) -> None:
         assert target.conflict is not None
-        self.count = 0
+        self._settled = 0
+        self._count = 0
         self._table = target.table
         self._key = target.conflict.key
         self._positions = [target.columns.index(name) for name in self._key]
         self._first: list[tuple[Any, ...]] = []
         self._insert = ""
+
+    @property
+    def count(self) -> int:
+        """The number of keys; those that were seen before `close` count again."""
+        return self._settled + self._count
 
     def add(self, raw: Raw, flat: Sequence[Any], width: int) -> None:
         """Take the keys of rows into account; a table is made for them when a second row comes."""
@@ -179,11 +185,11 @@ class SeenKeys:
         if not self._insert:
             keys = self._first = self._first + keys
             if len(keys) < 2:
-                self.count = len(keys)
+                self._count = len(keys)
                 return
             self._create(raw)
-            self.count = 0
-        self.count += raw.executemany(self._insert, keys).rowcount
+            self._count = 0
+        self._count += raw.executemany(self._insert, keys).rowcount
 
     def _create(self, raw: Raw) -> None:
         types = [_affinity(self._table.columns[name].type) for name in self._key]
@@ -199,7 +205,8 @@ class SeenKeys:
         """Drop what is kept."""
         if self._insert:
             raw.execute(f"DROP TABLE temp.{self._name}")
-        self._insert, self._first = "", []
+        self._settled += self._count
+        self._count, self._insert, self._first = 0, "", []
 
 
 def _tuples(flat: list[Any], width: int) -> Iterator[tuple[Any, ...]]:
