@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from nexusql._speedups import END, FAULT, FULL, OTHER
-from nexusql.backends.bulk import Record, Writer
+from nexusql.backends.bulk import Record, RowFault, Writer
 from nexusql.backends.common import error_of_python
 from nexusql.connection import Connection
 from nexusql.engine import Engine
@@ -250,6 +250,9 @@ class Batch:
     def _perform(self, group: Group, call: Callable[[Any], None]) -> None:
         try:
             self._connection.perform(call)
+        except RowFault as fault:
+            index = self._source.index(next(islice(chain(*group.positions), fault.row, None)))
+            raise ParameterError(f"row {index}, column {fault.column!r}: {fault}") from fault.__cause__
         except Error as error:
             engine, target = self._call.engine, group.writer.target
             error.sql = error.sql or f"INSERT INTO {target.table.sql} ({', '.join(target.columns)})"

@@ -188,8 +188,7 @@ class Calls(ABC):
             value = dict(zip(columns, values, strict=True)).get(key)
             if value is None and not table.columns[key].numbered:
                 raise NotSupportedError(
-                    f"{engine.modes.flavour} does not tell the value of {key!r} that it gives to a row;"
-                    " give it in the row"
+                    f"{engine.modes.flavour} does not tell the {key!r} that it gives to a row; give it in the row"
                 )
             if value is None:
                 value = self.fetch_value("SELECT LAST_INSERT_ID()")

@@ -45,6 +45,15 @@ class Target:
         return record[position if self.names is None else self.names[position]]
 
 
+class RowFault(ParameterError):
+    """A value that was taken and that the driver then refuses; `row` counts the rows of its writer, from 0."""
+
+    def __init__(self, message: str, row: int, column: str) -> None:
+        super().__init__(message)
+        self.row = row
+        self.column = column
+
+
 class Taken(NamedTuple):
     """How a writer's `take` ended: the number of rows taken, and a status of nexusql._speedups with its detail.
 
@@ -81,7 +90,7 @@ class Writer(ABC):
 
     @abstractmethod
     def flush(self, raw: Raw) -> None:
-        """Write what was taken. Raises the driver's errors."""
+        """Write what was taken. Raises RowFault, and the driver's errors."""
 
     def settle(self, raw: Raw) -> None:
         """Finish, so that everything taken is in the table; more may be taken afterwards."""

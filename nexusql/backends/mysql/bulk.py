@@ -349,7 +349,6 @@ class DriverWriter(MysqlWriter):
         self.shortfall = f"the session's character set is {raw.character_set}, not utf8mb4"
         self._mogrify = partial(mogrify, raw)
         self._values = values
-        self._marks = f"({', '.join(['%s'] * len(target.columns))})"
 
     def _encode(
         self, first: Record | None, rows: Iterator[Record], max_rows: int, records: list[Record]
@@ -359,4 +358,12 @@ class DriverWriter(MysqlWriter):
         flat, taken, status, detail = flat_rows(
             first, rows, target.names, width, target.surplus, values.adapters, values.adapt_other, 1, records
         )
-        return (self._mogrify(self._marks, flat).encode() if taken else b""), taken, status, detail
+        if not taken:
+            return b"", 0, status, detail
+        fields: list[bytes] = []
+        try:
+            for value in flat:
+                fields.append(self._mogrify("%s", (value,)).encode())
+        except UnicodeEncodeError as error:
+            return b"", 0, FAULT, (records.pop(), len(fields), error)
+        return b"(%b)" % b",".join(fields), taken, status, detail

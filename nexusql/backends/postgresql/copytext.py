@@ -1,6 +1,5 @@
 """How values are written for COPY: by the type of their column, as an INSERT of the same value would store them."""
 
-import math
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -86,13 +85,14 @@ def _misfit(value: Any, kind: str) -> ParameterError:
 
 def _number(value: int | float | Decimal, kind: str) -> str:
     """A number in PostgreSQL's words, rounded for an integer column as an assignment does."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if kind in INTEGERS and not isinstance(value, int):
-        value = Decimal(str(value)).to_integral_value(ROUND_HALF_UP)
-        return f"{value:f}"
-    if kind in _TEXTS and not isinstance(value, int):
-        number = Decimal(str(value))
+    if isinstance(value, int):
+        return str(value)
+    number = Decimal(str(value))
+    if not number.is_finite():
+        return "NaN" if number.is_nan() else "Infinity" if number > 0 else "-Infinity"
+    if kind in INTEGERS:
+        return f"{number.to_integral_value(ROUND_HALF_UP):f}"
+    if kind in _TEXTS:
         return f"{number or number.copy_abs():f}"  # zero has no sign
     return str(value)
 

@@ -1,5 +1,6 @@
 """Bulk writes on SQLite: prepared INSERTs of many rows each, and of one row for what is left over."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from typing import Any
@@ -8,6 +9,7 @@ from nexusql._speedups import flat_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
     Record,
+    RowFault,
     Taken,
     Target,
     Writer,
@@ -17,6 +19,7 @@ from nexusql.backends.bulk import (
     counts_keys,
     table_parts,
 )
+from nexusql.backends.common import error_of_python
 from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.tables import Column, Table
 from nexusql.backends.values import Values
@@ -26,6 +29,8 @@ from nexusql.sql.lexical import SessionModes
 
 # Parameters of one statement: with more the time a row no longer falls, while preparing it takes longer.
 PARAMETERS = 1000
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _serial = count(1)
 
@@ -94,6 +99,7 @@ class SqliteWriter(Writer):
         self._width = width = len(target.columns)
         self._pending: list[Any] = []
         self._taken = 0
+        self._written = 0
         self._seen = SeenKeys(target) if counts_keys(target) else None
         if width:
             marks = f"({', '.join('?' * width)})"
@@ -123,9 +129,17 @@ class SqliteWriter(Writer):
         """Write what was taken."""
         flat, taken = self._pending, self._taken
         self._pending, self._taken = [], 0
-        if taken and self._seen is not None:
-            self._seen.add(raw, flat, self._width)
-        written = self._write_each(raw, flat, taken) if self._by_row else self._write_many(raw, flat)
+        try:
+            if taken and self._seen is not None:
+                self._seen.add(raw, flat, self._width)
+            written = self._write_each(raw, flat, taken) if self._by_row else self._write_many(raw, flat)
+        except (OverflowError, UnicodeEncodeError) as error:
+            place = next((place for place, value in enumerate(flat) if not _is_bindable(value)), None)
+            if place is None:
+                raise
+            row, column = self._written + place // self._width, self.target.columns[place % self._width]
+            raise RowFault(str(error_of_python(error, None)), row, column) from error
+        self._written += taken
         self.stored = self.stored + written if self._seen is None else self._seen.count
 
     def _write_many(self, raw: Raw, flat: list[Any]) -> int:
@@ -207,6 +221,13 @@ class SeenKeys:
             raw.execute(f"DROP TABLE temp.{self._name}")
         self._settled += self._count
         self._count, self._insert, self._first = 0, "", []
+
+
+def _is_bindable(value: Any) -> bool:
+    """False for a whole number beyond 64 bits and for half a surrogate pair, which the driver alone finds."""
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return not isinstance(value, str) or not _SURROGATE.search(value)
 
 
 def _tuples(flat: list[Any], width: int) -> Iterator[tuple[Any, ...]]:
