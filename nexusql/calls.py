@@ -40,6 +40,10 @@ class Calls(ABC):
         """A connection in a transaction of which what is done inside is one part: kept as a whole, or undone."""
 
     @abstractmethod
+    def _stands(self) -> bool:
+        """Whether what units have done is still there: not where they were part of a transaction that is lost."""
+
+    @abstractmethod
     def _ask(self, question: Callable[[Connection], T]) -> T:
         """Ask something of a connection that runs statements like `execute`."""
 
@@ -100,7 +104,7 @@ class Calls(ABC):
         if statement.insert is not None and statement.plain and statement.order is None:
             options = BulkOptions(columns=statement.insert.columns)
             shapes = StatementShapes(statement.insert, statement.names)
-            write = BulkWrite(engine, self._unit, statement.insert.table, shapes, options)
+            write = BulkWrite(engine, self._unit, self._stands, statement.insert.table, shapes, options)
             with suppress(Unsuitable):  # told before any row but the first is taken
                 return write.run(rows).rowcount
         return self._execute_each(sql, chain((first,), given))
@@ -146,7 +150,8 @@ class Calls(ABC):
             CHUNK if chunk_size is None else chunk_size,
             on_error,
         )
-        return BulkWrite(self._running(), self._unit, table, TableShapes(options), options).run(rows, progress)
+        write = BulkWrite(self._running(), self._unit, self._stands, table, TableShapes(options), options)
+        return write.run(rows, progress)
 
     def insert(self, table: str, row: Mapping[str, Any], *, returning: str | Sequence[str] | None = None) -> Any:
         """Insert one row; gives its key as the database has it, the primary key or else the column that numbers rows.
