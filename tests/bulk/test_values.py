@@ -1,9 +1,7 @@
 """What comes back equals what an INSERT of the same values, row by row, would have stored: by each way of writing."""
 
 import math
-import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -15,16 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import columns
-from bulking import opened, plain
+from bulking import Undone, opened, plain, undone
 from nexusql import Array, Error, Json, ParameterError
 from nexusql.transaction import Transaction
 
 FEW = (settings.default or settings()).max_examples // 4
 ZONE = timezone(timedelta(hours=2))
-
-
-class Undone(Exception):
-    """Ends a block so that it is rolled back."""
 
 
 class Way(NamedTuple):
@@ -73,14 +67,6 @@ def tx(way: Way) -> Iterator[Transaction]:
             yield transaction
 
 
-@contextmanager
-def undone(tx: Transaction) -> Iterator[None]:
-    """A block that leaves nothing behind."""
-    with pytest.raises(Undone), tx.transaction():
-        yield
-        raise Undone
-
-
 def content(tx: Transaction, way: Way, table: str) -> list[dict[str, Any]]:
     """What a table holds; on SQLite with the types that the values are stored as."""
     listed = "*"
@@ -88,11 +74,6 @@ def content(tx: Transaction, way: Way, table: str) -> list[dict[str, Any]]:
         listed = ", ".join(f"{name}, typeof({name})" for name in columns.COLUMNS["sqlite"])
     rows = tx.execute(f"SELECT {listed} FROM {table} ORDER BY id")
     return [{name: plain(value) for name, value in row.items()} for row in rows]
-
-
-def in_utf8mb3(value: Any) -> Any:
-    """A value with the text that such a session can send."""
-    return re.sub(r"[^\0-\uffff]", "?", value) if isinstance(value, str) else value
 
 
 def same(one: Any, other: Any) -> bool:
@@ -110,7 +91,7 @@ def same(one: Any, other: Any) -> bool:
 def test_what_is_stored_is_what_an_insert_of_it_stores(way: Way, tx: Transaction, data: st.DataObject) -> None:
     rows = data.draw(columns.rows(way.kind))
     if way.strategy == "driver":
-        rows = [{name: in_utf8mb3(value) for name, value in row.items() if name != "json_"} for row in rows]
+        rows = [{name: columns.in_basic_plane(value) for name, value in row.items() if name != "json_"} for row in rows]
     with undone(tx):
         for row in rows:
             tx.execute(f"INSERT INTO slow ({', '.join(row)}) VALUES ({', '.join(map(':{}'.format, row))})", row)
@@ -234,7 +215,7 @@ def test_what_no_insert_would_store_is_refused_too(way: Way, tx: Transaction, da
     name = data.draw(st.sampled_from(list(columns.COLUMNS[way.kind])))
     value = data.draw(st.sampled_from(STRANGE))
     if way.strategy == "driver":
-        value = in_utf8mb3(value)
+        value = columns.in_basic_plane(value)
     row = {"id": 1, name: value}
     slow = outcome(
         tx, way, "slow", name, lambda: tx.execute(f"INSERT INTO slow (id, {name}) VALUES (:id, :{name})", row)

@@ -8,6 +8,7 @@ import pytest
 
 import servers
 from nexusql import DatabaseManager, TranslationWarning
+from nexusql.transaction import Transaction
 
 
 @contextmanager
@@ -56,3 +57,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return bytes(value) if isinstance(value, memoryview) else value
+
+
+class Undone(Exception):
+    """Ends a block so that it is rolled back."""
+
+
+@contextmanager
+def undone(tx: Transaction) -> Iterator[None]:
+    """A block in a transaction that leaves nothing behind."""
+    with pytest.raises(Undone), tx.transaction():
+        yield
+        raise Undone

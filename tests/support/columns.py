@@ -1,5 +1,6 @@
 """The types of columns that each database has, and values that they hold, as hypothesis makes them."""
 
+import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -241,3 +242,8 @@ def rows(kind: str, *, most: int = 3) -> st.SearchStrategy[list[dict[str, Any]]]
     values = {name: st.none() | made for name, (_, made) in COLUMNS[kind].items()}
     row = st.fixed_dictionaries(values) | st.fixed_dictionaries({}, optional=values)
     return st.lists(row, min_size=1, max_size=most).map(lambda made: [{"id": i, **row} for i, row in enumerate(made)])
+
+
+def in_basic_plane(value: Any) -> Any:
+    """A text without what a session in utf8mb3 cannot send; any other value as it is."""
+    return re.sub(r"[^\0-\uffff]", "?", value) if isinstance(value, str) else value
