@@ -363,6 +363,11 @@ class DatabaseManager(Calls, DatabaseInterface):
             with TransactionBlock(engine) as transaction, transaction.unit(savepoint=False) as connection:
                 yield connection
 
+    def _stands(self) -> bool:
+        engine = self._engine
+        outer = None if engine is None else open_in(engine)
+        return outer is None or outer._stands()
+
     def _ask(self, question: Callable[[Connection], T]) -> T:
         engine = self._connected()
         outer = open_in(engine)
