@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from nexusql.backends.base import Status
@@ -153,17 +154,20 @@ def run_steps(
         logger.warning("%s; it begins anew", error)
         history.forget_steps(job.name)
         steps = {}
-    done = {number for number, step in steps.items() if step.state == "done"}
+    done = [number for number, step in steps.items() if step.state == "done"]
+    remaining = [piece for piece in job.pieces if piece.number not in done]
     if steps:
         logger.warning("%s was not finished; going on at statement %d", job.name, len(done) + 1)
-    for piece in job.pieces:
-        statement = _prepared(session, job, piece)
-        if piece.number in done:
-            _restore_session(session, job, piece, statement, complete=len(done) == len(job.pieces))
-            continue
+    if remaining:
+        for number in done:
+            _restore_session(session, job, job.pieces[number - 1])
+        with session.transaction():
+            history.forget_step(job.name, remaining[0].number)
+            history.start_step(job.name, remaining[0].number, remaining[0].digest)
+    for piece, following in zip_longest(remaining, remaining[1:]):
         check()
         step = steps.get(piece.number)
-        _run_step(session, history, job, piece, statement, step is not None and step.digest == piece.digest)
+        _run_step(session, history, job, piece, following, step is not None and step.digest == piece.digest)
     with session.transaction():
         job.record()
         history.forget_steps(job.name)
@@ -191,9 +195,10 @@ def _refuse_changes(job: Job, steps: dict[int, Step]) -> None:
             )
 
 
-def _restore_session(session: Session, job: Job, piece: Piece, statement: Statement, *, complete: bool) -> None:
+def _restore_session(session: Session, job: Job, piece: Piece) -> None:
     """A statement that has run before, in a session that is gone: settings are made again."""
-    if complete or not statement.effects & Effect.SESSION:
+    statement = _prepared(session, job, piece)
+    if not statement.effects & Effect.SESSION:
         return
     if statement.verb in ("SET", "USE", "PREPARE") and not statement.effects & Effect.DDL:
         session.run(piece.text)
@@ -207,21 +212,29 @@ def _restore_session(session: Session, job: Job, piece: Piece, statement: Statem
 
 
 def _run_step(
-    session: Session, history: History, job: Job, piece: Piece, statement: Statement, may_have_run: bool
+    session: Session, history: History, job: Job, piece: Piece, following: Piece | None, may_have_run: bool
 ) -> None:
-    with session.transaction():
-        history.start_step(job.name, piece.number, piece.digest)
+    """Run a statement that is noted as started; afterwards it is done, and the one that follows is started."""
+
+    def advance() -> None:
+        history.finish_step(job.name, piece.number)
+        if following is not None:
+            history.start_step(job.name, following.number, following.digest)
+
+    statement = _prepared(session, job, piece)
     try:
         if statement.verb in _DML and not statement.effects & Effect.DDL:
             with session.transaction():
                 session.run(piece.text)
-                history.finish_step(job.name, piece.number)
+                advance()
             return
         words = _drop_broken_indexes(session, piece, statement)
         session.run(piece.text)
         _refuse_broken_indexes(session, job, piece, words)
     except (ConnectionLost, CommitUncertain) as error:  # whether it has run is unknown
         raise _failure(job, piece, error) from error
+    except MigrationFailed:
+        raise
     except Error as error:
         if may_have_run and _is_one_of(error, session.database.leftovers):
             logger.warning(
@@ -233,7 +246,7 @@ def _run_step(
             _forget_step(session, history, job, piece)
             raise _failure(job, piece, error, session) from error
     with session.transaction():
-        history.finish_step(job.name, piece.number)
+        advance()
 
 
 def _forget_step(session: Session, history: History, job: Job, piece: Piece) -> None:

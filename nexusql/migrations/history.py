@@ -200,7 +200,6 @@ class History:
 
     def start_step(self, script: str, number: int, digest: str) -> None:
         """Note that a statement is about to be run."""
-        self.forget_step(script, number)
         self._session.run(
             f"INSERT INTO {self._steps} (script, migration_type, number, digest, state)"
             " VALUES (:script, :kind, :number, :digest, 'started')",

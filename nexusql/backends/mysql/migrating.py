@@ -36,8 +36,9 @@ MIGRATING = Migrating(
         # The server's own limit, and two kinds of limits for a user.
         too_many_connections=frozenset({1040, 1203, 1226}),
     ),
-    # Table exists, column exists, key exists, cannot drop what is not there.
-    leftovers=frozenset({1050, 1060, 1061, 1091}),
+    # A table, a column or a key exists; a column or key to be dropped does not. Then the same of a primary key, a table
+    # to be dropped, a database, a routine, a trigger and a foreign key.
+    leftovers=frozenset({1050, 1060, 1061, 1091, 1068, 1051, 1007, 1008, 1304, 1305, 1359, 1360, 1826}),
     lock_timeout="SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}",
     blockers=(
         "SELECT CONCAT_WS(' ', 'session', t.trx_mysql_thread_id, 'of', p.user, 'has a transaction open since',"
