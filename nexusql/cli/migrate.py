@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from nexusql.cli.database import URL, AskPassword, Json, connected
+from nexusql.cli.database import URL, AskPassword, Json, connected, manager_of
 from nexusql.cli.output import say, write, write_json, write_table
 from nexusql.errors import MigrationError
+from nexusql.manager import DatabaseManager
 from nexusql.migrations.new import new_file
 from nexusql.migrations.place import PACKAGED
 from nexusql.migrations.plan import PlannedFile
 from nexusql.migrations.runner import Applied, MigrationRunner
+from nexusql.migrations.start import apply
 from nexusql.migrations.state import TO_RUN
 
 PENDING = 3
@@ -39,12 +41,16 @@ FOLDER = Path("migrations")
 
 @contextmanager
 def _runner(url: str, ask: bool, path: Path, packaged: bool, kind: str, **policy: Any) -> Iterator[MigrationRunner]:
+    with connected(url, ask) as database:
+        yield _runner_of(database, path, packaged, kind, **policy)
+
+
+def _runner_of(database: DatabaseManager, path: Path, packaged: bool, kind: str, **policy: Any) -> MigrationRunner:
     if not packaged and not path.is_dir():
         raise MigrationError(
             f"there is no folder {path}; name it with --path, or take nexusql's own schema: --packaged"
         )
-    with connected(url, ask) as database:
-        yield MigrationRunner(database, PACKAGED if packaged else path, kind, strict=True, **policy)
+    return MigrationRunner(database, PACKAGED if packaged else path, kind, strict=True, **policy)
 
 
 def _tell(applied: list[Applied], what: str, json: bool) -> None:
@@ -79,8 +85,11 @@ def up(
         "lock_timeout": lock_timeout,
         "statement_lock_timeout": statement_lock_timeout,
     }
-    with _runner(url, ask_password, path, packaged, kind, **policy) as runner:
-        _tell(runner.up(to), "applied", json)
+    database = manager_of(url, ask_password)
+    try:
+        _tell(apply(database, [_runner_of(database, path, packaged, kind, **policy)], to), "applied", json)
+    finally:
+        database.close()
 
 
 @app.command(epilog="Example: nexusql migrate down sqlite:///shop.db --steps 2")

@@ -9,24 +9,23 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, TypeVar
 
-from nexusql.backends.base import Backend
 from nexusql.backends.migrating import AdvisoryLock
-from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
+from nexusql.engine import Engine
 from nexusql.errors import Error, MigrationError, MigrationLocked
-from nexusql.migrations.session import SAY_AGAIN
+from nexusql.migrations.session import SAY_AGAIN, Session
 from nexusql.sql.statement import Statement
 
 logger = logging.getLogger("nexusql.migrations")
 
 T = TypeVar("T")
 
-FIRST_PAUSE = 0.05  # seconds
+FIRST_PAUSE = 0.1  # seconds
 LONGEST_PAUSE = 2.0
-GROWTH = 1.6
+GROWTH = 2.0
+KEEP_CONNECTION = 10.0
 
 jitter = random.Random()
 
@@ -35,6 +34,7 @@ class Patience:
     """Waits that grow, each a random part of what it may be, until a deadline."""
 
     def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
         self.started = time.monotonic()
         self._deadline = self.started + timeout
         self._pause = FIRST_PAUSE
@@ -72,55 +72,60 @@ def when_not_full(connect: Callable[[], T], codes: frozenset[int | str], patienc
 
 
 class MigrationLock:
-    """A context manager. While it waits it keeps no connection, so that waiting processes cannot fill a server.
+    """The lock of one database. It has a connection for itself alone, and needs no other until it is granted."""
 
-    Raises MigrationLocked when another process keeps the lock for `timeout` seconds, and MigrationError where the
-    server's lock cannot be trusted.
-    """
-
-    def __init__(
-        self, config: ConnectionConfig, backend: Backend, lock: AdvisoryLock, timeout: float, connect_timeout: float
-    ) -> None:
-        self._config = config
-        self._backend = backend
+    def __init__(self, engine: Engine, lock: AdvisoryLock) -> None:
+        self._engine = engine
         self._lock = lock
-        self._timeout = timeout
-        self._connect_timeout = connect_timeout
         self._connection: Connection | None = None
         self._key: int | str = ""
 
-    def __enter__(self) -> "MigrationLock":
-        patience = Patience(self._timeout)
-        while True:
-            connection = self._open(patience)
-            granted = False
-            try:
-                granted = self._take(connection)
-                holder = "" if granted else self._holder_of(connection)
-            finally:
-                if not granted:
-                    connection.close()
-            if granted:
-                self._connection = connection
-                logger.debug("migration lock taken after %.1f s", patience.waited)
-                return self
-            if patience.is_over:
-                raise MigrationLocked(
-                    f"another process is migrating this database, and was not done in {self._timeout:g} s: {holder}"
-                )
-            patience.rest(holder)
+    def acquire(
+        self, patience: Patience, still_needed: Callable[[Session], bool], *, keep_connection: bool = True
+    ) -> bool | None:
+        """Take the lock: True. False where `still_needed`, which is asked now and then, says that others have done the
+        work. Without `keep_connection` None after some seconds, so that the caller can make room on a full server.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+        Raises MigrationLocked when another process keeps the lock until the patience ends, MigrationError where the
+        server's lock cannot be trusted.
+        """
+        self._connection = connection = self._open()
+        until = time.monotonic() + jitter.uniform(0.5, 1) * KEEP_CONNECTION
+        granted: bool | None = False
+        try:
+            self._learn_key(connection)
+            while not (granted := self._take(connection)) and still_needed(Session(self._engine, connection)):
+                holder = self._holder_of(connection)
+                if patience.is_over:
+                    raise MigrationLocked(
+                        f"another process is migrating this database, and not done in {patience.timeout:g} s: {holder}"
+                    )
+                if not keep_connection and time.monotonic() > until:
+                    granted = None
+                    break
+                patience.rest(holder)
+        except BaseException:  # whether the lock was granted just then is unknown
+            connection.needs_reset = True
+            granted = False
+            raise
+        finally:
+            if not granted:
+                self._connection = None
+                self._close(connection)
+        logger.debug("migration lock: %s after %.1f s", granted, patience.waited)
+        return granted
+
+    def release(self) -> None:
+        """Give the lock back, where it was granted; the end of its session does so too."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                self._ask(connection, self._lock.give_back, self._key)
-            except Error as problem:  # a session that ends gives the lock back too
-                logger.debug("migration lock: %s", type(problem).__name__)
-            finally:
-                connection.close()
+        if connection is None:
+            return
+        try:
+            self._ask(connection, self._lock.give_back, self._key)
+        except Error as error:
+            logger.debug("migration lock: %s", type(error).__name__)
+        finally:
+            self._close(connection)
 
     def check(self) -> None:
         """Raises MigrationLocked where the lock is gone, because its session has ended."""
@@ -134,28 +139,38 @@ class MigrationLock:
 
     def describe_holder(self) -> tuple[int, str] | None:
         """The session that has the lock, by number and in words, or None."""
-        connection = self._open(Patience(0))
+        connection = self._open()
         try:
             self._learn_key(connection)
             rows = self._ask(connection, self._lock.holder, self._key)
             return (int(rows[0][0]), str(rows[0][1])) if rows else None
         finally:
-            connection.close()
+            self._close(connection)
 
     def end_holder(self, session: int) -> None:
         """End a session by its number, and its lock with it. Raises what the server says without the right to."""
-        connection = self._open(Patience(0))
+        connection = self._open()
         try:
             self._ask(connection, self._lock.end_session, session)
         finally:
-            connection.close()
+            self._close(connection)
 
-    def _open(self, patience: Patience) -> Connection:
-        return when_not_full(
-            lambda: Connection.open(self._backend, self._config, self._connect_timeout),
-            self._lock.too_many_connections,
-            patience,
-        )
+    @property
+    def _borrows(self) -> bool:
+        """Whether the pool can spare a connection beside the one that does the work."""
+        return self._engine.options.pool_max > 1
+
+    def _open(self) -> Connection:
+        engine = self._engine
+        if self._borrows:
+            return engine.lease(remember=True)
+        return Connection.open(engine.backend, engine.config, engine.options.connect_timeout)
+
+    def _close(self, connection: Connection) -> None:
+        if self._borrows:
+            self._engine.pool.release(connection)
+        else:
+            connection.close()
 
     def _learn_key(self, connection: Connection) -> None:
         reason = self._lock.refused(self._ask(connection, self._lock.probe))
@@ -170,7 +185,6 @@ class MigrationLock:
         self._key = self._lock.key(str(scope))
 
     def _take(self, connection: Connection) -> bool:
-        self._learn_key(connection)
         answer = self._ask(connection, self._lock.take, self._key)[0][0]
         if answer not in (0, 1):
             raise MigrationError(f"the server neither granted nor refused the migration lock: it answered {answer!r}")

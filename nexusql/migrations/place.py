@@ -13,7 +13,7 @@ from nexusql.engine import Engine
 from nexusql.errors import ChecksumMismatch, Error, MigrationError, MigrationFailed
 from nexusql.migrations.files import File, Folder, Kind, read_folder
 from nexusql.migrations.history import History
-from nexusql.migrations.lock import MigrationLock
+from nexusql.migrations.lock import MigrationLock, Patience
 from nexusql.migrations.script import Script, checksum, read_script, read_text
 from nexusql.migrations.session import Session, session
 from nexusql.migrations.state import TO_RUN, Item, State, as_pending, judge
@@ -38,6 +38,15 @@ class Policy:
     locking: bool = True
     lock_timeout: float = 600.0
     statement_lock_timeout: float = 60.0
+
+
+def nothing_to_check() -> None:
+    """Without a lock there is none that could be lost."""
+
+
+def always(session: Session) -> bool:
+    """The lock is needed, whatever others have done."""
+    return True
 
 
 def is_packaged(file: File) -> bool:
@@ -78,22 +87,23 @@ class Place:
 
     def lock(self) -> MigrationLock | None:
         """The lock that keeps other processes from migrating, not yet taken; None where there is none to take."""
-        engine = self.engine
-        words = migrating(engine.config.database_type).lock
+        words = migrating(self.database.config.database_type).lock
         if words is None or not self.policy.locking:
             return None
-        patience = (self.policy.lock_timeout, engine.options.connect_timeout)
-        return MigrationLock(engine.config, engine.backend, words, *patience)
+        return MigrationLock(self.engine, words)
 
     @contextmanager
-    def locked(self) -> Iterator[Check]:
-        """Keep other processes from migrating; gives what raises MigrationLocked where the lock is lost."""
+    def locked(self, still_needed: Callable[[Session], bool] = always) -> Iterator[Check | None]:
+        """Keep other processes from migrating; gives what raises MigrationLocked where the lock is lost, or None where
+        others have done the work meanwhile."""
         lock = self.lock()
         if lock is None:
-            yield lambda: None
+            yield nothing_to_check
             return
-        with lock:
-            yield lock.check
+        try:
+            yield lock.check if lock.acquire(Patience(self.policy.lock_timeout), still_needed) else None
+        finally:
+            lock.release()
 
     def create_history(self) -> None:
         """Create the history table, or add to an older one what it lacks."""
@@ -108,7 +118,7 @@ class Place:
 
     def folder(self) -> Folder:
         """The folder's files for this database. Raises MigrationError."""
-        return read_folder(self.path, self.engine.config.database_type.value)
+        return read_folder(self.path, self.database.config.database_type.value)
 
     def script(self, leased: Session, file: File) -> Script:
         """A file as a session reads it. Raises MigrationError, which names the file, where it cannot be read."""

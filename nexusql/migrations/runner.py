@@ -73,30 +73,38 @@ class MigrationRunner:
         Raises MigrationFailed, which names file, statement and cause; ChecksumMismatch where an applied file was
         changed; MigrationLocked where another process does not finish; MigrationError for anything else.
         """
-        limit = _limit(to)
-        if not self.has_work(limit):
+        if not self.has_work(to):
             return []
-        with self._place.locked() as check:
-            return self.apply_pending(check, limit)
+        with self._place.locked(lambda session: self.needs(session, to)) as check:
+            return [] if check is None else self.apply_pending(check, to)
 
-    def has_work(self, limit: tuple[int, ...] | None = None) -> bool:
+    def has_work(self, to: str | None = None) -> bool:
         """Whether anything is pending: a look without a lock. Raises MigrationError where the folder is wrong."""
         with self._place.session(writes=False) as leased:
-            items = self._place.checked(leased, self._place.folder())
-        return bool(self._place.pending(items, limit)) or any(item.state is State.UNSIGNED for item in items)
+            return self.needs(leased, to)
+
+    def needs(self, session: Session, to: str | None = None) -> bool:
+        """`has_work`, as one session sees it."""
+        items = self._place.checked(session, self._place.folder())
+        return bool(self._place.pending(items, _limit(to))) or any(item.state is State.UNSIGNED for item in items)
 
     def lock(self) -> MigrationLock | None:
         """The lock that keeps other processes from migrating, not yet taken; None where the database needs none."""
         return self._place.lock()
 
-    def apply_pending(self, check: Check, limit: tuple[int, ...] | None = None) -> list[Applied]:
+    @property
+    def lock_timeout(self) -> float:
+        """Seconds for which another process that migrates is waited for."""
+        return self._place.policy.lock_timeout
+
+    def apply_pending(self, check: Check, to: str | None = None) -> list[Applied]:
         """Under the lock, which `check` asserts: read the history again and apply what is pending."""
         place = self._place
         place.create_history()
         with place.session(writes=False) as leased:
             items = place.checked(leased, place.folder())
         self._sign(items)
-        pending = place.pending(items, limit)
+        pending = place.pending(items, _limit(to))
         _warn(pending)
         applied = []
         for item in pending:
@@ -169,6 +177,7 @@ class MigrationRunner:
             raise MigrationError(f"at least one version is to be undone, not {steps}")
         place = self._place
         with place.locked() as check:
+            assert check is not None
             folder = place.folder()
             with place.session(writes=False) as leased:
                 items = [
@@ -344,6 +353,7 @@ class MigrationRunner:
         except MigrationError:
             file = File(path, Kind.UNNAMED, path.stem, (), path.stem)
         with self._place.locked() as check:
+            assert check is not None
             self._place.create_history()
             self._apply(file, check)
 

@@ -5,13 +5,13 @@ Many processes may start at once. While one of them migrates, the others keep no
 
 import logging
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexusql.backends.migrating import migrating
 from nexusql.migrations.lock import Patience, when_not_full
-from nexusql.migrations.runner import MigrationRunner
+from nexusql.migrations.place import Check, nothing_to_check
+from nexusql.migrations.runner import Applied, MigrationRunner
 
 if TYPE_CHECKING:
     from nexusql.manager import DatabaseManager
@@ -23,30 +23,49 @@ FULL_SERVER_TIMEOUT = 60.0  # seconds to wait for a server that has too many con
 
 def migrate(database: "DatabaseManager", paths: Sequence[str | Path], *, apply_schema: bool) -> None:
     """Connect if need be, and apply what is pending. Raises MigrationError, and what connecting raises."""
-    was_connected = database._connection is not None
-    _connect(database)
     runners = [MigrationRunner(database)] if apply_schema else []
     for path in map(Path, paths):
         if path.is_dir():
             runners.append(MigrationRunner(database, path))
         else:
             logger.warning("no migration folder at %s", path)
-    if not any(runner.has_work() for runner in runners):
-        return
-    lock = runners[0].lock()
-    if lock is not None and not was_connected:
-        database.disconnect()
-    with lock or nullcontext():
+    apply(database, runners)
+
+
+def apply(database: "DatabaseManager", runners: Sequence[MigrationRunner], to: str | None = None) -> list[Applied]:
+    """Connect if need be, and apply what is pending in each of several folders, under one lock; what was run.
+
+    Whoever has to wait long, and was not connected before, disconnects for a moment now and then: else those who wait
+    could fill the server, and the one that has the lock would have no second connection for its work.
+    """
+    keep = database._connection is not None
+    patience = Patience(max((runner.lock_timeout for runner in runners), default=0.0))
+    while True:
         _connect(database)
-        for runner in runners:
-            runner.apply_pending(lock.check if lock else _nothing)
+        if not any(runner.has_work(to) for runner in runners):
+            return []
+        lock = runners[0].lock()
+        if lock is None:
+            return _apply(runners, nothing_to_check, to)
+        try:
+            needed = lock.acquire(
+                patience,
+                lambda session: any(runner.needs(session, to) for runner in runners),
+                keep_connection=keep,
+            )
+            if needed is not None:
+                return _apply(runners, lock.check, to) if needed else []
+        finally:
+            lock.release()
+        database.disconnect()
+        patience.rest("another process is migrating")
+
+
+def _apply(runners: Sequence[MigrationRunner], check: Check, to: str | None) -> list[Applied]:
+    return [applied for runner in runners for applied in runner.apply_pending(check, to)]
 
 
 def _connect(database: "DatabaseManager") -> None:
     lock = migrating(database.config.database_type).lock
     codes = lock.too_many_connections if lock is not None else frozenset[int | str]()
     when_not_full(lambda: database.connect(raise_errors=True), codes, Patience(FULL_SERVER_TIMEOUT))
-
-
-def _nothing() -> None:
-    """Without a lock there is none to lose."""
