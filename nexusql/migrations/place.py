@@ -75,9 +75,9 @@ class Place:
         return self.database._connected()
 
     @contextmanager
-    def session(self, *, writes: bool = True) -> Iterator[Session]:
-        """A session; one that writes waits for the locks of others no longer than the policy says."""
-        limit = self.policy.statement_lock_timeout if writes else None
+    def session(self, *, writes: bool = True, for_script: bool = False) -> Iterator[Session]:
+        """A session; one for a script waits for the locks of others no longer than the policy says."""
+        limit = self.policy.statement_lock_timeout if for_script else None
         with session(self.engine, writes=writes, lock_timeout=limit) as leased:
             yield leased
 

@@ -119,7 +119,7 @@ class MigrationRunner:
         """Run one file and record it; None where another process was faster."""
         started = time.monotonic()
         place = self._place
-        with place.session() as leased:
+        with place.session(for_script=True) as leased:
             history = place.history(leased)
             script = place.script(leased, file)
             digest = checksum(read_text(file.path))
@@ -204,7 +204,7 @@ class MigrationRunner:
     def _undo(self, item: Item, name: str, script: Script, check: Check) -> Applied:
         started = time.monotonic()
         check()
-        with self._place.session() as leased:
+        with self._place.session(for_script=True) as leased:
             history = self._place.history(leased)
             job = Job(name, script.pieces, lambda: history.remove(item.name), lambda: not history.has(item.name))
             self._run(leased, job, script, check)
