@@ -40,6 +40,12 @@ class Policy:
     statement_lock_timeout: float = 60.0
 
 
+def of_cause(error: MigrationError, cause: Error) -> MigrationError:
+    """The error with the codes of its cause."""
+    error.sqlstate, error.code = cause.sqlstate, cause.code
+    return error
+
+
 def nothing_to_check() -> None:
     """Without a lock there is none that could be lost."""
 
@@ -108,11 +114,16 @@ class Place:
     def create_history(self) -> None:
         """Create the history table, or add to an older one what it lacks."""
         with self.session() as leased:
-            if self.engine.capabilities.transactional_ddl:
-                with leased.transaction(self.policy.lock_timeout):
+            try:
+                if self.engine.capabilities.transactional_ddl:
+                    with leased.transaction(self.policy.lock_timeout):
+                        self.history(leased).create()
+                else:
                     self.history(leased).create()
-            else:
-                self.history(leased).create()
+            except MigrationError:
+                raise
+            except Error as error:
+                raise of_cause(MigrationError(f"the history of migrations cannot be made: {error}"), error) from error
 
     # What the folder and the database say
 

@@ -13,7 +13,7 @@ from nexusql.migrations.apply import Job, run_steps, run_whole
 from nexusql.migrations.files import File, Folder, Kind, describe, parse_version, read_name
 from nexusql.migrations.history import RUN, Entry
 from nexusql.migrations.lock import MigrationLock
-from nexusql.migrations.place import PACKAGED, Check, Place, Policy, is_packaged
+from nexusql.migrations.place import PACKAGED, Check, Place, Policy, is_packaged, of_cause
 from nexusql.migrations.plan import PlannedFile, plan
 from nexusql.migrations.script import Script, checksum, read_text
 from nexusql.migrations.session import Session
@@ -153,9 +153,7 @@ class MigrationRunner:
         except MigrationError:
             raise
         except Error as error:
-            failure = MigrationFailed(f"migration {job.name} failed: {error}")
-            failure.sqlstate, failure.code = error.sqlstate, error.code
-            raise failure from error
+            raise of_cause(MigrationFailed(f"migration {job.name} failed: {error}"), error) from error
 
     def _sign(self, items: Sequence[Item]) -> None:
         """Give the rows of older releases, which have no checksum, that of their file."""
