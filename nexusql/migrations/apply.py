@@ -284,7 +284,7 @@ def _failure(job: Job, piece: Piece, reason: object, session: Session | None = N
     hint = _hint(reason, session) if isinstance(reason, Error) and session is not None else ""
     error = MigrationFailed(
         f"migration {job.name} failed at statement {piece.number} of {len(job.pieces)} (line {piece.line}: {piece}): "
-        f"{reason}{hint}"
+        f"{' '.join(str(reason).split())}{hint}"
     )
     error.sql = piece.text
     if isinstance(reason, Error):

@@ -97,6 +97,8 @@ def plan_file(file: File, backend: str, syntax: Syntax, modes: SessionModes, tra
         except Error as error:
             statements.append(PlannedStatement(piece.number, piece.line, piece.text, (), str(error)))
             continue
-        notes = tuple(f"{note.message} (line {note.line}, column {note.column})" for note in translation.notes)
+        notes = tuple(
+            f"{note.message} (line {piece.line_in_file(note.line)}, column {note.column})" for note in translation.notes
+        )
         statements.append(PlannedStatement(piece.number, piece.line, translation.sql, notes))
     return PlannedFile(file.stem, file.name, backend, script.transaction and transactional, tuple(statements))

@@ -47,6 +47,10 @@ class Piece:
     text: str
     start: int = 0
 
+    def line_in_file(self, line: int) -> int:
+        """A line of the statement, counted from 1, as a line of the file."""
+        return self.line - self.text.count("\n", 0, self.start) + line - 1
+
     @property
     def digest(self) -> str:
         """What tells whether the statement is still the same."""

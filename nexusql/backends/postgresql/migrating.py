@@ -58,7 +58,8 @@ MIGRATING = Migrating(
         " FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation AND c.relkind <> 'i'"
         " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
         " JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid"
-        " WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND n.nspname = ANY (pg_catalog.current_schemas(false)) LIMIT 5"
+        " WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid()"
+        " AND n.nspname = ANY (pg_catalog.current_schemas(false)) LIMIT 5"
     ),
     broken_indexes=(
         "SELECT c.relname::text FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid"
