@@ -2,15 +2,16 @@
 
 import logging
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
 import nexusql
 from nexusql.cli import demo as demonstration
 from nexusql.cli import inform, migrate, queries
-from nexusql.cli.output import CLOSED_PIPE, ClosedPipe, say, write
+from nexusql.cli.output import CLOSED_PIPE, ClosedPipe, masked, say, write
 from nexusql.errors import ChecksumMismatch, Error, MigrationLocked
 
 FAILED = 1
@@ -19,9 +20,11 @@ DRIFTED = 4
 LOCKED = 5
 INTERRUPTED = 130
 
+# What is shown of the package's loggers without --verbose.
+LEVELS = {"nexusql": logging.WARNING, "nexusql.migrations": logging.INFO}
+
 app = typer.Typer(
     name="nexusql",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,  # they would show local variables, and with them passwords
     rich_markup_mode=None,
     help="One API over SQLite, PostgreSQL and MySQL/MariaDB: migrations, queries and what a database can do.",
@@ -51,11 +54,9 @@ def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what happens on the way.")] = False,
 ) -> None:
     """What holds for all commands."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Masking("%(message)s"))
-    logging.getLogger("nexusql").addHandler(handler)
-    logging.getLogger("nexusql").setLevel(logging.DEBUG if verbose else logging.WARNING)
-    logging.getLogger("nexusql.migrations").setLevel(logging.DEBUG if verbose else logging.INFO)
+    if verbose:
+        for name in LEVELS:
+            logging.getLogger(name).setLevel(logging.DEBUG)
 
 
 @app.command(
@@ -70,15 +71,38 @@ def demo(context: typer.Context) -> None:
 
 class _Masking(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        from nexusql.cli.output import masked
-
         return masked(super().format(record))
+
+
+@contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Show what is logged, as long as the command runs."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Masking("%(message)s"))
+    before = {name: logging.getLogger(name).level for name in LEVELS}
+    logging.getLogger("nexusql").addHandler(handler)
+    try:
+        for name, level in LEVELS.items():
+            logging.getLogger(name).setLevel(level)
+        yield
+    finally:
+        logging.getLogger("nexusql").removeHandler(handler)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command; gives the exit status."""
-    command = typer.main.get_command(app)
     args = list(sys.argv[1:] if arguments is None else arguments)
+    if args in ([], ["migrate"]):
+        _run([*args, "--help"])
+        return WRONG_USE
+    with _log_on_stderr():
+        return _run(args)
+
+
+def _run(args: list[str]) -> int:
+    command = typer.main.get_command(app)
     try:
         status = command.main(args=args, prog_name="nexusql", standalone_mode=False)
     except ClosedPipe:
@@ -94,8 +118,10 @@ def run(arguments: Sequence[str] | None) -> int:
         told = getattr(error, "format_message", None)
         if told is None:
             raise
-        say(f"{told()}; see {' '.join(['nexusql', *_commands_in(args)])} --help")
+        say(f"{told()}; see {' '.join(['nexusql', *_commands_in(command, args)])} --help")
         return WRONG_USE
+    if status == INTERRUPTED:  # as typer has it
+        say("interrupted")
     return status if isinstance(status, int) else 0
 
 
@@ -105,14 +131,10 @@ def _status_of(error: Error) -> int:
     return LOCKED if isinstance(error, MigrationLocked) else FAILED
 
 
-def _commands_in(args: Sequence[str]) -> list[str]:
+def _commands_in(command: Any, args: Sequence[str]) -> Iterator[str]:
     """The commands among arguments, so that the hint names the right page of help."""
-    found: list[str] = []
-    names = {command.name for command in migrate.app.registered_commands}
     for arg in args:
-        if not found and arg in ("migrate", "info", "query", "translate", "demo"):
-            found.append(arg)
-        elif found == ["migrate"] and arg in names:
-            found.append(arg)
-            break
-    return found
+        inner = getattr(command, "commands", {}).get(arg)
+        if inner is not None:
+            command = inner
+            yield arg

@@ -1,13 +1,16 @@
 """The database that a command is about: its URL, and where the password comes from."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from getpass import getpass
 from typing import Annotated
 
 import typer
 
+from nexusql.cli.interrupt import ended_by_ctrl_c
 from nexusql.config import ConnectionConfig, DatabaseType
 from nexusql.errors import ConfigError
 from nexusql.manager import DatabaseManager
@@ -40,7 +43,7 @@ def manager_of(url: str, ask_password: bool, **options: bool) -> DatabaseManager
     if config.database_type not in _FILES and config.password is None:
         password = os.environ.get("NEXUSQL_PASSWORD")
         if ask_password:
-            password = typer.prompt("Password", hide_input=True, err=True)
+            password = _asked_password()
         if password is not None:
             config = replace(config, password=password)
     elif ask_password and config.database_type in _FILES:
@@ -48,8 +51,13 @@ def manager_of(url: str, ask_password: bool, **options: bool) -> DatabaseManager
     return DatabaseManager(config, **options)  # type: ignore[arg-type]
 
 
+def _asked_password() -> str:
+    """From the terminal, unseen; from a line of stdin where that is none."""
+    return getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+
+
 @contextmanager
 def connected(url: str, ask_password: bool) -> Iterator[DatabaseManager]:
     """A connected manager."""
-    with manager_of(url, ask_password) as database:
+    with manager_of(url, ask_password) as database, ended_by_ctrl_c(database):
         yield database

@@ -14,6 +14,7 @@ from nexusql.migrations.runner import MigrationRunner
 
 EXAMPLES = "Example: nexusql info postgresql://app@db/shop --json"
 
+BULK = {"sqlite": "multi-row INSERT", "postgresql": "COPY FROM STDIN", "mysql": "multi-row INSERT"}
 DRIVERS = {"sqlite": "sqlite3", "postgresql": "psycopg2", "mysql": "pymysql", "mssql": "pyodbc"}
 
 
@@ -49,7 +50,7 @@ def facts_of(database: DatabaseManager) -> dict[str, Any]:
         "modes": {name: value for name, value in modes._asdict().items() if name != "version"},
         "capabilities": asdict(engine.capabilities),
         "migrations": _migrations(database),
-        "compiled": [name for name in ("scanner", "binder", "records") if compiled],
+        "fast paths": [*(f"compiled {name}" for name in ("scanner", "binder", "records") if compiled), BULK[kind]],
         "drivers": {name: _driver(module) for name, module in DRIVERS.items()},
     }
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nexusql.cli.database import URL, AskPassword, Json, connected, manager_of
+from nexusql.cli.interrupt import ended_by_ctrl_c
 from nexusql.cli.output import say, write, write_json, write_table
 from nexusql.errors import MigrationError
 from nexusql.manager import DatabaseManager
@@ -21,7 +22,6 @@ from nexusql.migrations.state import TO_RUN
 PENDING = 3
 
 app = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="Apply, undo and check the migrations of a folder. Any number of processes may do so at once.",
 )
@@ -87,7 +87,8 @@ def up(
     }
     database = manager_of(url, ask_password)
     try:
-        _tell(apply(database, [_runner_of(database, path, packaged, kind, **policy)], to), "applied", json)
+        with ended_by_ctrl_c(database):
+            _tell(apply(database, [_runner_of(database, path, packaged, kind, **policy)], to), "applied", json)
     finally:
         database.close()
 
@@ -157,7 +158,7 @@ def plan(
     packaged: Packaged = False,
     kind: Type = "app",
     to: To = None,
-    every: Annotated[bool, typer.Option("--all", help="As each of the four databases would get it.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="As each kind of database would get it.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a translation loses something.")] = False,
     out_of_order: OutOfOrder = False,
     ignore_missing: IgnoreMissing = False,

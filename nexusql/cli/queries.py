@@ -80,8 +80,9 @@ def translate(
     as_json: Json = False,
 ) -> None:
     """Print canonical SQL as another database gets it; what is lost on the way is told on stderr."""
-    if to not in BACKENDS:
-        raise typer.BadParameter(f"{to} is none of {', '.join(BACKENDS)}", param_hint="--to")
+    if to not in BACKENDS or not syntax_for(to).rules:
+        known = ", ".join(backend for backend in BACKENDS if syntax_for(backend).rules)
+        raise typer.BadParameter(f"{to} is none of {known}", param_hint="--to")
     syntax, modes = syntax_for(to), SessionModes()
     text = sys.stdin.read() if sql == "-" else sql
     translated = []

@@ -73,8 +73,10 @@ def plan(place: Place, every_backend: bool, limit: tuple[int, ...] | None) -> li
     names = [item.name for item in items]
     planned = []
     for backend in BACKENDS if every_backend else (own,):
-        files = {file.stem: file for file in read_folder(place.path, backend).files}
         syntax = syntax_for(backend)
+        if not syntax.rules:  # nothing is translated for it in this release
+            continue
+        files = {file.stem: file for file in read_folder(place.path, backend).files}
         transactional = place.engine.capabilities.transactional_ddl if backend == own else backend != "mysql"
         planned += [
             plan_file(files[name], backend, syntax, modes.get(backend, SessionModes()), transactional)

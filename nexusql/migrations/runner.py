@@ -228,8 +228,8 @@ class MigrationRunner:
             return place.items(leased, folder, with_undo=True)
 
     def plan(self, *, every_backend: bool = False, to: str | None = None) -> list[PlannedFile]:
-        """What `up` would run: each statement as this database would get it, or as each of the four would, with a
-        receipt for every lossy edit. Nothing is run."""
+        """What `up` would run: each statement as this database would get it, or as each that nexusql translates for
+        would, with a receipt for every lossy edit. Nothing is run."""
         return plan(self._place, every_backend, _limit(to))
 
     def applied(self) -> list[dict[str, Any]]:

@@ -13,12 +13,14 @@ from picture import picture
 
 OLD_HISTORY = {
     "sqlite": (
-        "CREATE TABLE ia_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, version TEXT NOT NULL, filename TEXT NOT NULL,"
-        " migration_type TEXT NOT NULL, applied_at TEXT DEFAULT CURRENT_TIMESTAMP, UNIQUE (version, migration_type))"
+        "CREATE TABLE ia_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, version TEXT NOT NULL,"
+        " filename TEXT NOT NULL, migration_type TEXT NOT NULL,"
+        " applied_at TEXT DEFAULT CURRENT_TIMESTAMP, UNIQUE (version, migration_type))"
     ),
     "postgresql": (
-        "CREATE TABLE ia_migrations (id SERIAL PRIMARY KEY, version VARCHAR(255) NOT NULL, filename VARCHAR(255) NOT NULL,"
-        " migration_type VARCHAR(50) NOT NULL, applied_at TIMESTAMP DEFAULT now(), checksum VARCHAR(64),"
+        "CREATE TABLE ia_migrations (id SERIAL PRIMARY KEY, version VARCHAR(255) NOT NULL,"
+        " filename VARCHAR(255) NOT NULL, migration_type VARCHAR(50) NOT NULL,"
+        " applied_at TIMESTAMP DEFAULT now(), checksum VARCHAR(64),"
         " UNIQUE (version, migration_type))"
     ),
     "mysql": (
@@ -120,8 +122,8 @@ def test_a_file_that_failed_half_way_on_mysql_is_completed() -> None:
     with servers.fresh_database("mysql") as url, DatabaseManager(url) as db:
         db.execute(OLD_HISTORY["mysql"])
         db.execute(
-            "CREATE TABLE hitl_interactions (interaction_id VARCHAR(255) PRIMARY KEY, execution_id VARCHAR(255) NOT NULL,"
-            " pipeline_id VARCHAR(255) NOT NULL) ENGINE=InnoDB"
+            "CREATE TABLE hitl_interactions (interaction_id VARCHAR(255) PRIMARY KEY,"
+            " execution_id VARCHAR(255) NOT NULL, pipeline_id VARCHAR(255) NOT NULL) ENGINE=InnoDB"
         )
         db.execute("INSERT INTO hitl_interactions VALUES ('i', 'e', 'p')")
         db.migrate()
