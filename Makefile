@@ -4,11 +4,13 @@
 #   VENV=.venv          where that is
 #   URL=postgresql://.. the database of `make demo`; SQLite without it
 #   PYTEST_ARGS=..      more arguments for pytest
+#   FUZZ_SECONDS=600    the length of `make fuzz`
 
 PYTHON ?= python3
 VENV ?= .venv
 URL ?=
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 
 bin := $(VENV)/bin
 version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -31,7 +33,7 @@ help:
 	@echo "make test-full  the same with the long rounds"
 	@echo "make lint       ruff, ruff format, mypy --strict"
 	@echo "make coverage   branch coverage of the package"
-	@echo "make fuzz       a long comparison of the compiled with the interpreted core"
+	@echo "make fuzz       the compiled core under sanitizers on hostile input, FUZZ_SECONDS=600 long"
 	@echo "make bench      benchmarks/RESULTS.md and its plot"
 	@echo "make build      sdist and wheel in dist/"
 	@echo "make services   start the database servers that are missing (services-stop ends them)"
@@ -73,7 +75,7 @@ coverage: $(built)
 	$(interpreted) $(services) run -- $(pytest) --cov --cov-report=term --cov-report=html --cov-fail-under=95
 
 fuzz: $(built)
-	$(compiled) NEXUSQL_LONG=1 $(pytest) tests/speedups
+	$(bin)/python scripts/fuzz.py $(FUZZ_SECONDS)
 
 bench: $(built)
 	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check -e '.[bench]' --no-build-isolation

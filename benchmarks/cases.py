@@ -1,12 +1,14 @@
 """The questions of compare.py, each a context manager that opens what it needs and gives a Case."""
 
+import dataclasses
 import importlib
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import servers
@@ -25,6 +27,7 @@ ONE_ROW = f"SELECT {COLUMNS} FROM bench WHERE id = :id AND agent_name = :agent A
 ONE_ROW_PARAMS = {"id": 777, "agent": "agent-2", "success": 1}
 ONE_ROW_ARGS = tuple(ONE_ROW_PARAMS.values())
 ALL_ROWS = f"SELECT {COLUMNS} FROM bench"
+FIELDS = dict(zip(COLUMNS.split(", "), (int, str, bool, str, str, int, float, str), strict=True))
 
 STATEMENTS = (
     ONE_ROW,
@@ -190,6 +193,45 @@ def many_rows(kind: str, driver: str, factor: float | None) -> Iterator[Case]:
         yield Case(f"{MANY:,} rows of 8 columns as dicts, {NAMES[kind]}", contenders, goal)
 
 
+def into_dataclass() -> tuple[Any, Callable[[Any], object]]:
+    """A dataclass, and the code that people write to fill it from a cursor."""
+    part = dataclasses.make_dataclass("Part", FIELDS.items())
+    return part, lambda cursor: [part(*row) for row in cursor]
+
+
+def into_namedtuple() -> tuple[Any, Callable[[Any], object]]:
+    """A NamedTuple, and the same."""
+    part = NamedTuple("part", FIELDS.items())  # type: ignore[misc]
+    return part, lambda cursor: [part(*row) for row in cursor]
+
+
+def into_struct() -> tuple[Any, Callable[[Any], object]]:
+    """A Struct of msgspec, and the same."""
+    msgspec = importlib.import_module("msgspec")
+    part = msgspec.defstruct("Part", FIELDS.items())
+    return part, lambda cursor: msgspec.convert(to_dicts(cursor), list[part], strict=False)  # type: ignore[valid-type]
+
+
+def into_model() -> tuple[Any, Callable[[Any], object]]:
+    """A model of pydantic, and the same."""
+    pydantic = importlib.import_module("pydantic")
+    part = pydantic.create_model("Part", **{name: (kind, ...) for name, kind in FIELDS.items()})
+    convert = pydantic.TypeAdapter(list[part]).validate_python  # type: ignore[valid-type]
+    return part, lambda cursor: convert(to_dicts(cursor))
+
+
+@contextmanager
+def many_instances(name: str, kind: Callable[[], tuple[Any, Callable[[Any], object]]]) -> Iterator[Case]:
+    """50,000 rows of 8 columns as instances of a class, against the code that people write for it."""
+    with filled_database("sqlite") as (url, connection), DatabaseManager(url) as db:
+        into, by_hand = kind()
+        contenders = {
+            "sqlite3, by hand": lambda: by_hand(connection.execute(ALL_ROWS)),
+            "nexusql": lambda: db.fetch_all(ALL_ROWS, into=into),
+        }
+        yield Case(f"{MANY:,} rows of 8 columns into {name}, {NAMES['sqlite']}", contenders, at_most(1.3))
+
+
 def dicts_by_hand(connection: Any) -> object:
     """All rows as dicts, by the code that people write."""
     cursor = connection.cursor()
@@ -231,6 +273,10 @@ CASES: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("sqlite", lambda: many_rows("sqlite", "sqlite3", 1.45)),
     ("postgresql", lambda: many_rows("postgresql", "psycopg2", 1.5)),
     ("mysql", lambda: many_rows("mysql", "PyMySQL", None)),
+    ("sqlite", partial(many_instances, "a dataclass", into_dataclass)),
+    ("sqlite", partial(many_instances, "a NamedTuple", into_namedtuple)),
+    ("sqlite", partial(many_instances, "a msgspec Struct", into_struct)),
+    ("sqlite", partial(many_instances, "a pydantic model", into_model)),
     ("sqlite", scanning),
     ("sqlite", importing),
 )

@@ -21,7 +21,7 @@ from cases import CASES  # noqa: E402
 from harness import Result, measure  # noqa: E402
 from plot import draw  # noqa: E402
 
-PACKAGES = ("psycopg2-binary", "PyMySQL", "peewee", "SQLAlchemy", "sqlspec")
+PACKAGES = ("psycopg2-binary", "PyMySQL", "msgspec", "pydantic", "peewee", "SQLAlchemy", "sqlspec")
 
 
 def shown(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
 from nexusql.backends.base import Backend, Raw, Status
@@ -14,6 +14,10 @@ from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Effect, Statement
 
 logger = logging.getLogger("nexusql.connection")
+
+T = TypeVar("T")
+# Appends a driver's rows, with these column names, to a result; True where two names are equal.
+Extend = Callable[[Rows[Any], Iterable[Any], tuple[str, ...]], bool]
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -110,8 +114,8 @@ class Connection:
             self.modes = modes
             self.needs_reset = True
 
-    def run(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
-        """Run a plan with bound arguments; rows as dicts, empty where the statement gives none.
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+        """Run a plan with bound arguments; rows as `extend` takes them, empty where the statement gives none.
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
@@ -125,7 +129,7 @@ class Connection:
                     rows.rowcount = cursor.rowcount
             else:
                 names = self.name_columns(description)
-                self.duplicates = extend_dicts(rows, cursor if self._iterates else cursor.fetchall(), names)
+                self.duplicates = extend(rows, cursor if self._iterates else cursor.fetchall(), names)
                 rows.columns = names
                 rows.rowcount = len(rows)
             return rows
@@ -135,14 +139,14 @@ class Connection:
             self._interrupted()
             raise
 
-    def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
+    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
         changes_session = bool(statement.effects & Effect.SESSION)
         if changes_session:  # also where it fails: what it did before that may stay
             self.needs_reset = True
             self._modes_known = False
         try:
-            rows = self.run(statement, args)
+            rows = self.run(statement, args, extend)
         except Error as error:
             if not self._tolerates(statement, error):
                 raise
@@ -164,7 +168,7 @@ class Connection:
 
     def begin(self, isolation: str | None, read_only: bool, mode: str) -> None:
         """Start a transaction."""
-        self._guard(self._backend.begin, isolation, read_only, mode)
+        self.perform(self._backend.begin, isolation, read_only, mode)
 
     def commit(self) -> None:
         """Commit. Raises TransactionAborted where a statement had failed, CommitUncertain where the reply is lost."""
@@ -188,24 +192,23 @@ class Connection:
 
     def rollback(self) -> None:
         """Roll back."""
-        self._guard(self._backend.rollback)
+        self.perform(self._backend.rollback)
 
     def savepoint(self, name: str) -> None:
         """Set a savepoint."""
-        self._guard(self._backend.savepoint, name)
+        self.perform(self._backend.savepoint, name)
 
     def rollback_to(self, name: str) -> None:
         """Roll back to a savepoint."""
-        self._guard(self._backend.rollback_to, name)
+        self.perform(self._backend.rollback_to, name)
 
     def release(self, name: str) -> None:
         """Forget a savepoint, where the database can."""
-        self._guard(self._backend.release, name)
+        self.perform(self._backend.release, name)
 
     def column_types(self, table: str) -> Mapping[str, str]:
         """Types of a table's columns by name, from the catalogue."""
-        types: Mapping[str, str] = self._guard(self._backend.column_types, table)
-        return types
+        return self.perform(self._backend.column_types, table)
 
     def looks_dead(self) -> bool:
         """True where an idle session has something to say or is closed; free."""
@@ -238,7 +241,8 @@ class Connection:
         self.broken = True
         self._backend.close(self._raw)
 
-    def _guard(self, call: Any, *args: Any) -> Any:
+    def perform(self, call: Callable[..., T], *args: Any) -> T:
+        """Call a backend's function with the driver's connection; the driver's errors become nexusql's."""
         try:
             return call(self._raw, *args)
         except Error:

@@ -4,15 +4,16 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nexusql._speedups import bind, bind_sequence
+from nexusql._speedups import bind, bind_sequence, extend_dicts
 from nexusql.backends.base import Backend, Capabilities, Status
 from nexusql.backends.errors import driver_error
+from nexusql.backends.tables import Table
 from nexusql.config import ConnectionConfig
-from nexusql.connection import Connection, suffixed_names
+from nexusql.connection import Connection, Extend, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
     ConnectionLost,
@@ -24,7 +25,9 @@ from nexusql.errors import (
     ProgrammingError,
     TranslationError,
     TranslationWarning,
+    UndefinedTable,
 )
+from nexusql.leases import callers_level
 from nexusql.pool import Pool
 from nexusql.results import Rows
 from nexusql.sql.cache import PlanCache
@@ -79,8 +82,9 @@ class Engine:
         self._use_modes(SessionModes())
         self._settings: tuple[str, ...] = ()
         self._settings_lock = threading.Lock()
-        self._reported: set[tuple[str, type[Warning]]] = set()
+        self._reported: set[tuple[Hashable, type[Warning]]] = set()
         self._column_types: dict[str, Mapping[str, str]] = {}
+        self._tables: dict[str, Table] = {}
         shared = self.capabilities.shared_connection
         self.writer: WriterLock | None = None
         if self.capabilities.single_writer:
@@ -143,8 +147,10 @@ class Engine:
         if connection.settings is not self._settings:
             connection.apply_settings(self._settings)
 
-    def run(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
-        """Run a prepared statement on a connection of the pool, committed at once."""
+    def run(
+        self, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend = extend_dicts
+    ) -> Rows:
+        """Run a prepared statement on a connection of the pool, committed at once; rows as `extend` takes them."""
         writer = None if statement.reads else self.writer
         if writer is not None:
             writer.acquire(lasting=False)
@@ -153,13 +159,13 @@ class Engine:
             idle = False
             try:
                 if self._direct and statement.plain and connection.settings is self._settings:
-                    rows = connection.run(statement, args)
+                    rows = connection.run(statement, args, extend)
                     if connection.duplicates:
                         self._duplicate_columns(statement, rows)
                     idle = True  # a plain statement has neither begun a transaction nor failed
                     return rows
                 self._apply_settings(connection)
-                rows = self.run_on(connection, statement, args, params)
+                rows = self.run_on(connection, statement, args, params, extend)
                 if not statement.plain and connection.status() is Status.ACTIVE:
                     raise ProgrammingError(
                         f"{statement.verb} left a transaction open, which has been rolled back: outside transaction() "
@@ -177,7 +183,14 @@ class Engine:
             if writer is not None:
                 writer.release()
 
-    def run_on(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+    def run_on(
+        self,
+        connection: Connection,
+        statement: Statement,
+        args: Sequence[Any] | None,
+        params: Params,
+        extend: Extend = extend_dicts,
+    ) -> Rows:
         """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
         if connection.current_modes() != statement.modes:
             statement, args = self.prepare(statement.source, params, connection.modes)
@@ -185,11 +198,11 @@ class Engine:
             args = list(args)
             self.backend.fit(statement, args, lambda table: self._types(connection, table))
         if statement.plain:
-            rows = connection.run(statement, args)
+            rows = connection.run(statement, args, extend)
             if not statement.reads:
                 connection.note_changes()
         else:
-            rows = self._run_special(connection, statement, args, params)
+            rows = self._run_special(connection, statement, args, params, extend)
         if connection.duplicates:
             self._duplicate_columns(statement, rows)
         return rows
@@ -267,7 +280,7 @@ class Engine:
         return error
 
     def _run_special(
-        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
     ) -> Rows:
         if statement.notes:
             self._report_notes(statement)
@@ -277,17 +290,17 @@ class Engine:
                 places = [
                     f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound" for miss in missed
                 ]
-                self._warn_once(statement, "; ".join(places), ParameterWarning)
+                self.warn_once(statement.source, "; ".join(places), ParameterWarning)
         setting = self.backend.session_setting(statement)
         had_changed = connection.needs_reset
-        rows = connection.run_special(statement, args)
+        rows = connection.run_special(statement, args, extend)
         if setting is not None:
             connection.needs_reset = had_changed
             with self._settings_lock:
                 name = setting.partition("=")[0]
                 self._settings = (*(s for s in self._settings if s.partition("=")[0] != name), setting)
         if statement.effects & Effect.DDL:
-            self.forget_column_types()
+            self.forget_tables()
         return rows
 
     def _report_notes(self, statement: Statement) -> None:
@@ -296,23 +309,23 @@ class Engine:
             error = TranslationError(f"not said in {self.config.database_type.value} without a loss: {text}")
             error.sql = statement.source
             raise error
-        self._warn_once(statement, text, TranslationWarning)
+        self.warn_once(statement.source, text, TranslationWarning)
 
     def _duplicate_columns(self, statement: Statement, rows: Rows) -> None:
         names = sorted({name for name in rows.columns if rows.columns.count(name) > 1})
         text = f"the result has more than one column named {', '.join(names)}"
         if self.options.duplicate_columns == "raise":
             raise ProgrammingError(f"{text}; give them aliases")
-        self._warn_once(statement, f"{text}; the last wins", DuplicateColumnWarning)
+        self.warn_once(statement.source, f"{text}; the last wins", DuplicateColumnWarning)
 
-    def _warn_once(self, statement: Statement, text: str, category: type[Warning]) -> None:
-        """Warn the first time a plan is run; afterwards its cost is a look-up."""
-        key = (statement.source, category)
+    def warn_once(self, about: Hashable, text: str, category: type[Warning]) -> None:
+        """Warn the first time that something is so; afterwards its cost is a look-up."""
+        key = (about, category)
         if key not in self._reported:
             if len(self._reported) >= REMEMBERED_WARNINGS:
                 self._reported.clear()
             self._reported.add(key)
-            warnings.warn(text, category, stacklevel=6)
+            warnings.warn(text, category, stacklevel=callers_level())
 
     def _types(self, connection: Connection, table: str) -> Mapping[str, str]:
         """A table's column types, asked once until the next DDL; in an altered session a name may mean another."""
@@ -326,9 +339,23 @@ class Engine:
             types = known[table] = connection.column_types(table)
         return types
 
-    def forget_column_types(self) -> None:
-        """Ask for the column types again, after DDL and when its transaction has ended, either way."""
+    def table(self, connection: Connection, name: str, *, having: Collection[str] = ()) -> Table:
+        """A table's description, asked once until the next DDL, and again where it has not all the columns that it is
+        `having` now. Raises UndefinedTable."""
+        known = self._tables  # as it is now, for the same reason
+        found = None if connection.needs_reset else known.get(name)
+        if found is None or not all(map(found.has, having)):
+            found = connection.perform(self.backend.bulk.describe, name)
+            if found is None:
+                raise UndefinedTable(f"there is no table {name}")
+            if not connection.needs_reset:
+                known[name] = found
+        return found
+
+    def forget_tables(self) -> None:
+        """Ask for tables and their column types again, after DDL and when its transaction has ended, either way."""
         self._column_types = {}
+        self._tables = {}
 
     @staticmethod
     def _uncertain(error: Error) -> Error:

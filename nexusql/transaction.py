@@ -6,32 +6,29 @@ while a task started inside a block inherits it.
 
 import logging
 import os
-import random
 import threading
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from copy import copy
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
+from nexusql._speedups import extend_dicts
 from nexusql.backends.base import Status
 from nexusql.calls import Calls
-from nexusql.connection import Connection
+from nexusql.connection import Connection, Extend
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
-    ConnectionLost,
-    DeadlockDetected,
     Error,
-    LockTimeout,
     NotSupportedError,
     ProgrammingError,
-    SerializationFailure,
     TransactionAborted,
     TransactionClosed,
     TransactionWarning,
 )
+from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
 from nexusql.workers import responsible
@@ -116,9 +113,15 @@ class Transaction(Calls):
                 self._writer.release()
             raise
 
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement in this transaction; see DatabaseManager.execute."""
-        self._refuse_later(into=into, timeout=timeout)
+        if timeout is not None:
+            self._refuse_later(timeout=timeout)
+        build = None if into is None else builder(into).build
         with self._turn:
             self._refuse_closed()
             statement, args = self._engine.prepare(sql, params, self._leased().modes)
@@ -126,26 +129,49 @@ class Transaction(Calls):
                 return self._control(statement.control)
             connection = self._usable()
             try:
-                return self._run(connection, statement, args, params)
+                rows = self._run(connection, statement, args, params, extend_dicts if build is None else keep_rows)
             except Error as error:
                 self._failed(connection, error)
                 raise
+        return rows if build is None else build(rows, sql)  # after the turn: the class's own code may run statements
 
-    def execute_many(self, sql: str, rows: Any) -> int:
-        """Run one statement for each set of parameters; the exact total of rows affected."""
+    def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         total = 0
+        with self._unit() as connection:
+            for params in rows:
+                statement, args = self._engine.prepare(sql, params, connection.modes)
+                if statement.control is not None:
+                    raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
+                total += self._run(self._usable(), statement, args, params, extend_dicts).rowcount
+        return total
+
+    def _running(self) -> Engine:
+        return self._engine
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
         with self._turn:
+            return question(self._usable())
+
+    def _unit(self) -> AbstractContextManager[Connection]:
+        return self.unit()
+
+    @contextmanager
+    def unit(self, *, savepoint: bool = True) -> Iterator[Connection]:
+        """The connection, for one thread, with a savepoint to which an error goes back; without one where the whole
+        transaction is one unit."""
+        with self._turn:
+            name = self.enter_nested(anyone=True) if savepoint else None
             connection = self._usable()
             try:
-                for params in rows:
-                    statement, args = self._engine.prepare(sql, params, connection.modes)
-                    if statement.control is not None:
-                        raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
-                    total += self._run(self._usable(), statement, args, params).rowcount
-            except Error as error:
-                self._failed(connection, error)
+                yield connection
+            except BaseException as error:
+                if isinstance(error, Error):
+                    self._failed(connection, error)
+                if name is not None:
+                    self.leave_nested(name, failed=True)
                 raise
-        return total
+            if name is not None:
+                self.leave_nested(name, failed=False)
 
     @property
     def engine(self) -> Engine:
@@ -184,11 +210,12 @@ class Transaction(Calls):
         """A nested block: `with` and `async with`; undone alone when it fails."""
         return TransactionBlock(self._engine, outer=self)
 
-    def enter_nested(self) -> str:
-        """Set the savepoint of a nested block; gives its name."""
+    def enter_nested(self, *, anyone: bool = False) -> str:
+        """Set the savepoint of a nested block; gives its name. The block is the owner's, or that of `anyone` who keeps
+        the turn to its end."""
         with self._turn:
             connection = self._usable()
-            if None not in (self._owner[1], responsible()[1]) and self._owner[1] is not responsible()[1]:
+            if not anyone and None not in (self._owner[1], responsible()[1]) and self._owner[1] is not responsible()[1]:
                 raise ProgrammingError(
                     "a nested block was opened in another task than the one that owns the transaction; open it in the "
                     "owner, or step out with db.detached() and begin a transaction of your own"
@@ -261,14 +288,16 @@ class Transaction(Calls):
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
             self._doom = self._doom or kept
 
-    def _run(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+    def _run(
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
+    ) -> Rows:
         if statement.effects & Effect.DDL:
             self._ddl = True
             # Making and dropping temporary tables commits nothing anywhere.
             temporary = statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP")
             if not (temporary or self._engine.capabilities.transactional_ddl):
                 return self._implicit_commit(connection, statement, args, params)
-        rows = self._engine.run_on(connection, statement, args, params)
+        rows = self._engine.run_on(connection, statement, args, params, extend)
         if not statement.reads and connection.status() is Status.IDLE:
             raise _ended_behind(statement.verb)
         return rows
@@ -338,7 +367,7 @@ class Transaction(Calls):
             if self._writer is not None:
                 self._writer.release()
             if self._ddl:
-                self._engine.forget_column_types()
+                self._engine.forget_tables()
             self._engine.pool.release(connection)
 
     def __del__(self) -> None:
@@ -416,41 +445,6 @@ class TransactionBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._engine.workers.run(True, open_transactions, self.__exit__, kind, error, trace)
-
-
-def run_in_transaction(engine: Engine, fn: Callable[[Transaction], T], retries: int) -> T:
-    """Call `fn(tx)` in a transaction of its own and commit; again after a conflict, up to `retries` times.
-
-    Inside an open transaction it is a nested block, and nothing is retried: only the outermost can be run again.
-    """
-    nested = open_in(engine) is not None
-    attempt = 0
-    while True:
-        begun = False
-        try:
-            with TransactionBlock(engine) as transaction:
-                begun = True
-                result = fn(transaction)
-                if transaction.failure is not None:
-                    raise TransactionAborted(
-                        "the function swallowed the error of a statement, so what it did was undone"
-                    ) from transaction.failure
-            return result
-        except Error as error:
-            if nested or attempt >= retries or not _worth_retrying(engine, error, begun):
-                raise
-            attempt += 1
-            logger.debug("transaction is run again after %s (attempt %d)", type(error).__name__, attempt)
-        time.sleep(random.uniform(0, min(1.0, 0.005 * 2 ** min(attempt, 10))))
-
-
-def _worth_retrying(engine: Engine, error: Error, begun: bool) -> bool:
-    """Whether running the whole transaction again can succeed; docs/ARCHITECTURE.md has the table."""
-    if isinstance(error, (SerializationFailure, DeadlockDetected)):
-        return True
-    if isinstance(error, LockTimeout):
-        return engine.backend.dooms(error) or engine.capabilities.single_writer
-    return isinstance(error, ConnectionLost) and not begun
 
 
 def _without_frames(error: Error) -> Error:

@@ -1,7 +1,9 @@
 """The parameter binder: one pass that puts values in driver order, checks their types, adapts them and finds lists."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from nexusql._speedups.codes import END, FAULT, FULL, OTHER
 
 if TYPE_CHECKING:
     from nexusql._speedups import _cython_shim as cython
@@ -54,3 +56,65 @@ def bind_sequence(
         adapt = adapters.get(type(value), otherwise)
         values.append(value if adapt is None else adapt(value))
     return tuple(values)
+
+
+def flat_rows(
+    first: Any,
+    rows: Iterable[Any],
+    names: tuple[str, ...] | None,
+    width: cython.Py_ssize_t,
+    surplus: cython.bint,
+    adapters: dict[type, Adapter | None],
+    otherwise: Adapter,
+    max_rows: cython.Py_ssize_t,
+    kept: list[Any] | None,
+) -> tuple[list[Any], int, int, Any]:
+    """The values of many rows in one flat list, each as its driver takes it by the rules of `bind`.
+
+    Records, `first`, `surplus`, `kept` and the status and detail of (values, number of rows, status, detail) are those
+    of `encoder.copy_rows`; `width` is the number of columns. What an adapter or `otherwise` raises is a FAULT.
+    """
+    values: list[Any] = []
+    count: cython.Py_ssize_t = 0
+    start: cython.Py_ssize_t = 0
+    i: cython.Py_ssize_t
+    if names is not None and len(names) != width:
+        raise ValueError("names and width differ in length")
+    iterator = iter(rows)
+    nothing = object()
+    record = first
+    while count < max_rows:
+        if record is None:
+            record = next(iterator, nothing)
+            if record is nothing:
+                return values, count, END, None
+        if names is None:
+            if isinstance(record, (tuple, list)):
+                values.extend(record)
+        elif isinstance(record, dict):
+            fields: dict[Any, Any] = record if type(record) is dict else dict(record)
+            if surplus or len(fields) == width:
+                try:
+                    for name in names:
+                        values.append(fields[name])
+                except KeyError:
+                    pass  # the count tells
+        if len(values) - start != width:
+            del values[start:]
+            return values, count, OTHER, record
+        i = start
+        try:
+            for i in range(start, start + width):
+                value = values[i]
+                adapt = adapters.get(type(value), otherwise)
+                if adapt is not None:
+                    values[i] = adapt(value)
+        except Exception as error:
+            del values[start:]
+            return values, count, FAULT, (record, i - start, error)
+        start += width
+        count += 1
+        if kept is not None:
+            kept.append(record)
+        record = None
+    return values, count, FULL, record

@@ -108,7 +108,8 @@ _TO_BASE: tuple[tuple[type, Adapter], ...] = (
 class Values:
     """How one database's values are bound: `adapters` by exact type, and `adapt_other` for every other type.
 
-    `custom` widens the list: a function for a type and its subclasses, whose result is of an accepted type.
+    `custom` widens the list, and stays at hand: a function for a type and its subclasses, whose result is of an
+    accepted type.
     `json_dumps` replaces the JSON encoder.
     """
 
@@ -118,11 +119,11 @@ class Values:
         json_dumps: Callable[[Any], str | bytes] | None = None,
     ) -> None:
         self._dumps = json_dumps or dumps
-        self._custom = dict(custom or {})
+        self.custom = dict(custom or {})
         self.adapters: Adapters = self.native()
-        if self._custom:
+        if self.custom:
             plain = type(self)(json_dumps=json_dumps)
-            for kind, convert in self._custom.items():
+            for kind, convert in self.custom.items():
                 self.adapters[kind] = _through(convert, plain)
 
     def native(self) -> Adapters:
@@ -149,8 +150,8 @@ class Values:
 
     def adapt_other(self, value: Any) -> Any:
         """A value whose exact type has no adapter: a subclass, an Enum, a numpy scalar. Raises ParameterError."""
-        for kind in type(value).__mro__ if self._custom else ():
-            if kind in self._custom:
+        for kind in type(value).__mro__ if self.custom else ():
+            if kind in self.custom:
                 return self.adapters[kind](value)  # type: ignore[misc]
         if isinstance(value, Enum):
             return self.adapt(value.value)

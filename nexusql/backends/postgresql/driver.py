@@ -14,6 +14,7 @@ from nexusql.backends.deadline import cut_after, readiness, within
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options
+from nexusql.backends.postgresql.bulk import PostgresqlBulk
 from nexusql.backends.postgresql.error_codes import BY_CLASS, BY_SQLSTATE, MISSING, REFUSALS
 from nexusql.backends.postgresql.syntax import SYNTAX
 from nexusql.backends.postgresql.values import PostgresqlValues, array_literal, fit, folded
@@ -76,6 +77,7 @@ class PostgresqlBackend(CommonBackend):
 
     def __init__(self, values: PostgresqlValues, json_loads: Callable[[str], Any] | None = None) -> None:
         super().__init__(values)
+        self.bulk = PostgresqlBulk(values, self.execute)
         self._json_loads = json_loads
 
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:

@@ -108,10 +108,11 @@ def _element(value: Any) -> str:
         return repr(value) if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity"}.get(repr(value), "-Infinity")
     if isinstance(value, (int, Decimal)):
         return str(value)
-    return '"' + _text(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + text_form(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _text(value: Any) -> str:
+def text_form(value: Any) -> str:
+    """An adapted value that is no number, bool or list as untyped text."""
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"
     if isinstance(value, datetime):
