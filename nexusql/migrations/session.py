@@ -126,7 +126,7 @@ def session(engine: Engine, *, writes: bool = True, lock_timeout: float | None =
                 leased.native(text.format(seconds=seconds, milliseconds=max(1, round(lock_timeout * 1000))))
             yield leased
         finally:
-            engine.forget_column_types()
+            engine.forget_tables()
             engine.pool.release(connection)
     finally:
         if writer is not None:
