@@ -37,7 +37,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _FILES = (DatabaseType.SQLITE, DatabaseType.DUCKDB)
 
 
-def manager_of(url: str, ask_password: bool, **options: bool) -> DatabaseManager:
+def manager_of(url: str, ask_password: bool) -> DatabaseManager:
     """The manager of a URL, not yet connected, its password from the URL, the prompt or the environment."""
     config = ConnectionConfig.from_url(url)
     if config.database_type not in _FILES and config.password is None:
@@ -48,7 +48,7 @@ def manager_of(url: str, ask_password: bool, **options: bool) -> DatabaseManager
             config = replace(config, password=password)
     elif ask_password and config.database_type in _FILES:
         raise ConfigError("a file has no password")
-    return DatabaseManager(config, **options)  # type: ignore[arg-type]
+    return DatabaseManager(config)
 
 
 def _asked_password() -> str:

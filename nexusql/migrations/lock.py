@@ -27,7 +27,7 @@ LONGEST_PAUSE = 2.0
 GROWTH = 2.0
 KEEP_CONNECTION = 10.0
 
-jitter = random.Random()
+jitter = random.SystemRandom()  # forked processes must not wait in step
 
 
 class Patience:

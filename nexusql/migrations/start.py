@@ -1,12 +1,15 @@
 """What `DatabaseManager.migrate` does when an application starts: the packaged schema, then the application's own.
 
-Many processes may start at once. While one of them migrates, the others keep no connection, as the lock has it.
+Many processes may start at once. While one of them migrates, each of the others has one connection.
 """
 
 import logging
+import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from nexusql.backends.migrating import migrating
 from nexusql.migrations.lock import Patience, when_not_full
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nexusql.migrations")
 
 FULL_SERVER_TIMEOUT = 60.0  # seconds to wait for a server that has too many connections
+
+# One thread or task of a manager at a time: another must not find it disconnected.
+_turns: "WeakKeyDictionary[DatabaseManager, threading.Lock]" = WeakKeyDictionary()
+_guard = threading.Lock()
 
 
 def migrate(database: "DatabaseManager", paths: Sequence[str | Path], *, apply_schema: bool) -> None:
@@ -38,6 +45,13 @@ def apply(database: "DatabaseManager", runners: Sequence[MigrationRunner], to: s
     Whoever has to wait long, and was not connected before, disconnects for a moment now and then: else those who wait
     could fill the server, and the one that has the lock would have no second connection for its work.
     """
+    with _guard:
+        turn = _turns.setdefault(database, threading.Lock())
+    with turn:
+        return _apply_in_turn(database, runners, to)
+
+
+def _apply_in_turn(database: "DatabaseManager", runners: Sequence[MigrationRunner], to: str | None) -> list[Applied]:
     keep = database._connection is not None
     patience = Patience(max((runner.lock_timeout for runner in runners), default=0.0))
     while True:
@@ -69,3 +83,14 @@ def _connect(database: "DatabaseManager") -> None:
     lock = migrating(database.config.database_type).lock
     codes = lock.too_many_connections if lock is not None else frozenset[int | str]()
     when_not_full(lambda: database.connect(raise_errors=True), codes, Patience(FULL_SERVER_TIMEOUT))
+
+
+def _renew_after_fork() -> None:
+    """A turn that another thread had at the fork would never end in the child."""
+    global _guard
+    _guard = threading.Lock()
+    _turns.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
