@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from nexusql.backends.base import Status
 from nexusql.backends.migrating import Migrating, migrating
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
-from nexusql.errors import Error, LockTimeout, MigrationError, MigrationLocked
+from nexusql.errors import Error, LockTimeout, MigrationError, MigrationLocked, PoolTimeout
 from nexusql.results import Rows
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.statement import Statement
@@ -19,6 +19,9 @@ from nexusql.transaction import open_in
 logger = logging.getLogger("nexusql.migrations")
 
 SAY_AGAIN = 5.0  # seconds between two messages about the same wait
+FULL_SERVER_TIMEOUT = 60.0  # seconds to wait for a server that has too many connections
+PATIENCE = 1.0  # seconds to wait for a connection of the pool
+HURRY = 0.02  # seconds between two attempts to connect
 
 
 class Session:
@@ -116,7 +119,7 @@ def session(engine: Engine, *, writes: bool = True, lock_timeout: float | None =
     if writer is not None:
         writer.acquire()
     try:
-        connection = engine.lease(remember=True)
+        connection, give_back = _connection(engine)
         try:
             leased = Session(engine, connection)
             text = leased.database.lock_timeout
@@ -127,7 +130,30 @@ def session(engine: Engine, *, writes: bool = True, lock_timeout: float | None =
             yield leased
         finally:
             engine.forget_tables()
-            engine.pool.release(connection)
+            give_back()
     finally:
         if writer is not None:
             writer.release()
+
+
+def _connection(engine: Engine) -> tuple[Connection, Callable[[], None]]:
+    """A connection, and what gives it back: the pool's; where a full server has no more for that, one that is asked for
+    more often than those who wait ask, for they wait for whoever is here."""
+    lock = migrating(engine.config.database_type).lock
+    if lock is None:
+        leased = engine.lease(remember=True)
+        return leased, lambda: engine.pool.release(leased)
+    try:
+        borrowed = engine.pool.acquire(PATIENCE, remember=True)
+        return borrowed, lambda: engine.pool.release(borrowed)
+    except PoolTimeout as error:
+        logger.debug("a connection beside the pool is opened: %s", error)
+    started = time.monotonic()
+    while True:
+        try:
+            own = Connection.open(engine.backend, engine.config, engine.options.connect_timeout)
+            return own, own.close
+        except Error as error:
+            if error.code not in lock.too_many_connections or time.monotonic() - started > FULL_SERVER_TIMEOUT:
+                raise
+        time.sleep(HURRY)

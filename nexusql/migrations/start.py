@@ -15,13 +15,12 @@ from nexusql.backends.migrating import migrating
 from nexusql.migrations.lock import Patience, when_not_full
 from nexusql.migrations.place import Check, nothing_to_check
 from nexusql.migrations.runner import Applied, MigrationRunner
+from nexusql.migrations.session import FULL_SERVER_TIMEOUT
 
 if TYPE_CHECKING:
     from nexusql.manager import DatabaseManager
 
 logger = logging.getLogger("nexusql.migrations")
-
-FULL_SERVER_TIMEOUT = 60.0  # seconds to wait for a server that has too many connections
 
 # One thread or task of a manager at a time: another must not find it disconnected.
 _turns: "WeakKeyDictionary[DatabaseManager, threading.Lock]" = WeakKeyDictionary()

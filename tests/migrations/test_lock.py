@@ -182,32 +182,46 @@ def test_a_pool_of_one_connection_migrates(url: str, folder: Path) -> None:
         assert len(MigrationRunner(db, folder).up()) == 1
 
 
-def test_a_full_server_is_waited_for(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+@contextmanager
+def crowded_role(limit: int) -> Iterator[str]:
+    """The URL of an empty database for a role with so many connections."""
     servers.require("postgresql")
-    role = "nexusql_crowded"
+    role = f"nexusql_crowded_{limit}"
     with servers.admin_cursor("postgresql") as cursor:
         cursor.execute(f"DROP ROLE IF EXISTS {role}")
-        cursor.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 2")
+        cursor.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT {limit}")
     try:
-        with servers.fresh_database("postgresql") as url, servers.admin_cursor("postgresql") as cursor:
-            crowded = url.replace("root@", f"{role}@")
-            schema = url.rpartition("%3D")[2]
-            cursor.execute(f"GRANT ALL ON SCHEMA {schema} TO {role}")
-            guests = [DatabaseManager(crowded), DatabaseManager(crowded)]
-            for guest in guests:
-                guest.connect(raise_errors=True)
-            with pytest.raises(OperationalError, match="too many connections for role"):
-                DatabaseManager(crowded).connect(raise_errors=True)
-            leaving = threading.Timer(0.5, lambda: [guest.close() for guest in guests])
-            leaving.start()
-            with caplog.at_level(logging.INFO, "nexusql.migrations"):
-                DatabaseManager(crowded).migrate([folder], apply_schema=False)
-            leaving.join()
-            assert "waiting to migrate: the server has too many connections" in caplog.text
+        with servers.fresh_database("postgresql") as url:
+            with servers.admin_cursor("postgresql") as cursor:
+                cursor.execute(f"GRANT ALL ON SCHEMA {url.rpartition('%3D')[2]} TO {role}")
+            yield url.replace("root@", f"{role}@")
     finally:
         with servers.admin_cursor("postgresql") as cursor:
             cursor.execute(f"DROP OWNED BY {role}")
             cursor.execute(f"DROP ROLE {role}")
+
+
+@pytest.mark.long
+def test_more_processes_than_the_server_has_connections_all_succeed(folder: Path) -> None:
+    (folder / "V2__slow.sql").write_text("SELECT pg_sleep(2)")
+    with crowded_role(3) as url:
+        statuses, told = start_together(url, [folder], 12, apply_schema=False)
+        assert statuses == [0] * 12, told
+
+
+def test_a_full_server_is_waited_for(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with crowded_role(2) as url:
+        guests = [DatabaseManager(url), DatabaseManager(url)]
+        for guest in guests:
+            guest.connect(raise_errors=True)
+        with pytest.raises(OperationalError, match="too many connections for role"):
+            DatabaseManager(url).connect(raise_errors=True)
+        leaving = threading.Timer(0.5, lambda: [guest.close() for guest in guests])
+        leaving.start()
+        with caplog.at_level(logging.INFO, "nexusql.migrations"):
+            DatabaseManager(url).migrate([folder], apply_schema=False)
+        leaving.join()
+        assert "waiting to migrate: the server has too many connections" in caplog.text
 
 
 def test_a_full_mariadb_is_waited_for(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
