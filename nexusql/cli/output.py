@@ -12,7 +12,9 @@ from typing import Any
 
 CLOSED_PIPE = 141  # what a shell reports of a program that SIGPIPE has ended
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*://)[^\s/@]*(?:/[^\s@]*)?@")
+# To the last @ of a line: a password that nobody has quoted may hold any character.
+_AFTER_SCHEME = re.compile(r"://.*@")
+_USER_AND_PASSWORD = re.compile(r"[^\s:/@]+:[^\s/@][^\s@]*@")
 _NAMED = re.compile(r"(?i)\b(password|passwd|pwd|secret|token)(\s*=\s*)('[^']*'|[^\s;&'\"]+)")
 
 
@@ -30,7 +32,7 @@ class Format(str, Enum):
 
 def masked(text: str) -> str:
     """The text without the credentials of any URL in it, and without named passwords."""
-    return _NAMED.sub(r"\1\2***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
+    return _NAMED.sub(r"\1\2***", _USER_AND_PASSWORD.sub("***@", _AFTER_SCHEME.sub("://***@", text)))
 
 
 def write(text: str) -> None:

@@ -253,6 +253,8 @@ SECRET = "S3CR%25T"
         ["query", f"postgres//root:{SECRET}@127.0.0.1:1/x", "SELECT 1"],
         ["query", "sqlite://:memory:", "SELECT 1", "SELECT 2", f"--password={SECRET}"],
         [f"postgresql://root:{SECRET}@127.0.0.1:1/x"],
+        ["info", "sqlite://:memory:", f"mysql://root:a@b/ c{SECRET}@h/x"],
+        ["info", "sqlite://:memory:", f"mysql//root:{SECRET}@h/x"],
     ],
 )
 def test_no_password_is_printed(command: Run, args: list[str]) -> None:
