@@ -3,7 +3,7 @@
 from nexusql.errors import MigrationError
 from nexusql.migrations.files import Kind
 from nexusql.migrations.history import BASELINE, Entry, History
-from nexusql.migrations.place import Place
+from nexusql.migrations.place import Place, is_packaged
 from nexusql.migrations.state import TO_RUN, Item, State
 
 
@@ -47,7 +47,9 @@ def repair(place: Place, *, missing: bool, restart: bool) -> list[str]:
 
 
 def _mend(history: History, item: Item, missing: bool) -> list[str]:
-    if item.state in (State.CHANGED, State.UNSIGNED) and item.checksum is not None:
+    # A packaged file that an older release has run is not accepted as it is: what it would add is missing.
+    unsigned = item.state is State.UNSIGNED and item.file is not None and not is_packaged(item.file)
+    if (unsigned or item.state is State.CHANGED) and item.checksum is not None:
         history.sign(item.name, item.checksum)
         return [f"{item.name} has the checksum {item.checksum} now"]
     if item.state is State.RENAMED and item.entry is not None and item.file is not None:

@@ -286,13 +286,13 @@ class MigrationRunner:
             self._place.create_history()
 
     def record(self, version: str, filename: str, digest: str | None = None, description: str | None = None) -> None:
-        """Write a history row, or the checksum of one that has none."""
+        """Write a history row, or the checksum of one that has none. Raises UniqueViolation for one that has."""
         with self._place.session() as leased:
             history = self._place.history(leased)
-            if digest is not None and history.has(version) and history.checksum_of(version) is None:
-                history.sign(version, digest)
-            else:
+            if not history.has(version) or history.checksum_of(version) is not None:
                 history.add(Entry(version, filename, description or describe(version), None, digest))
+            elif digest is not None:
+                history.sign(version, digest)
 
     # The coroutines that clients of older releases await
 

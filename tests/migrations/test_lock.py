@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from nexusql import DatabaseManager, MigrationError, MigrationLocked, MigrationR
 from nexusql.backends.migrating import AdvisoryLock, migrating
 from nexusql.migrations.lock import MigrationLock, Patience
 from nexusql.migrations.place import always
-from pooling import Threads
+from pooling import Threads, eventually
 from throwaway import MariaDB
 from together import start_together
 
@@ -84,6 +85,21 @@ def test_who_waits_leaves_when_the_work_is_done(url: str, folder: Path) -> None:
         MigrationRunner(other, locking=False).up()
         waiting.join(20)
         assert not waiting.is_alive()
+
+
+def test_who_waits_has_one_connection(folder: Path) -> None:
+    servers.require("postgresql")
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"
+    name = f"waiter_{folder.name[-20:]}"
+    with servers.fresh_database("postgresql") as url, held(url, folder) as other, Threads() as threads:
+        waiting = threads.start(DatabaseManager(f"{url}&application_name={name}").migrate, [folder])
+        assert eventually(lambda: other.fetch_value(count, {"name": name}) == 1)
+        for _ in range(20):
+            assert other.fetch_value(count, {"name": name}) == 1
+            time.sleep(0.02)
+        MigrationRunner(other, folder, locking=False).up()
+        MigrationRunner(other, locking=False).up()
+        waiting.join(20)
 
 
 def test_a_holder_whose_session_ends_holds_nobody_up(url: str, folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import servers
-from nexusql import DatabaseManager, MigrationRunner
+from nexusql import DatabaseManager, MigrationRunner, UniqueViolation
 from nexusql.migrations.script import checksum
 from picture import picture
 
@@ -115,6 +115,22 @@ def test_rows_without_a_checksum_get_theirs_on_first_sight(db: DatabaseManager, 
     rows = {row["version"]: row["checksum"] for row in MigrationRunner(db).applied()}
     assert rows["V001__own"] == rows["notes"] == checksum("CREATE TABLE twice (id INTEGER)")
     assert (db.table_exists("twice"), db.table_exists("more")) == (False, True)
+
+
+def test_repair_does_not_pass_over_what_is_missing(old: DatabaseManager) -> None:
+    assert MigrationRunner(old, strict=True).repair() == []
+    old.migrate()
+    assert old.table_exists("hitl_interactions")
+
+
+def test_a_row_can_be_recorded_again_and_signed(db: DatabaseManager) -> None:
+    runner = MigrationRunner(db)
+    runner.create_history()
+    for digest in (None, None, "a" * 64):
+        runner.record("V7__by_hand", "V7__by_hand.sql", digest)
+    assert [(row["version"], row["checksum"]) for row in runner.applied()] == [("V7__by_hand", "a" * 64)]
+    with pytest.raises(UniqueViolation):
+        runner.record("V7__by_hand", "V7__by_hand.sql", "b" * 64)
 
 
 def test_a_file_that_failed_half_way_on_mysql_is_completed() -> None:
