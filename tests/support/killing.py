@@ -80,11 +80,11 @@ def _arm(connection: Any, number: int) -> None:
 
     run, commit = connection.run, connection.commit
 
-    def counted_run(self: Any, statement: Any, args: Any) -> Any:
+    def counted_run(self: Any, statement: Any, *args: Any, **options: Any) -> Any:
         text = statement.text.lstrip().upper()
         if not text.startswith(("SELECT", "PRAGMA", "SHOW", "SET")) and "MIGRATION_STEPS" not in text:
             step()
-        return run(self, statement, args)
+        return run(self, statement, *args, **options)
 
     def counted_commit(self: Any) -> None:
         step()
