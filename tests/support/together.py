@@ -40,7 +40,8 @@ def _main(job: dict[str, Any]) -> None:
         if child == 0:
             os.close(go)
             os.read(ready, 1)  # ends when the parent closes its end
-            os._exit(_migrate(DatabaseManager(job["url"]), job))
+            # On a busy machine a server takes its time to accept so many at once.
+            os._exit(_migrate(DatabaseManager(job["url"], connect_timeout=60, pool_timeout=60), job))
         children.append(child)
     os.close(go)
     statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
