@@ -78,7 +78,7 @@ fuzz: $(built)
 	$(bin)/python scripts/fuzz.py $(FUZZ_SECONDS)
 
 bench: $(built)
-	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check -e '.[bench]' --no-build-isolation
+	$(bin)/python scripts/peers.py
 	$(compiled) $(services) run -- $(bin)/python benchmarks/compare.py --write
 
 build: $(ready)
@@ -93,6 +93,6 @@ services-stop: $(ready)
 
 clean:
 	@if [ -d .services ]; then $(services) stop; fi
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-peers build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	rm -rf nexusql.egg-info nexusql/_speedups/*.so demo.db demo.db-*
 	find nexusql tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
