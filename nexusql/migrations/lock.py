@@ -15,6 +15,7 @@ from nexusql.backends.migrating import AdvisoryLock
 from nexusql.connection import Connection
 from nexusql.engine import Engine
 from nexusql.errors import Error, MigrationError, MigrationLocked
+from nexusql.leases import Holder
 from nexusql.migrations.session import SAY_AGAIN, Session
 from nexusql.sql.statement import Statement
 
@@ -163,7 +164,7 @@ class MigrationLock:
     def _open(self) -> Connection:
         engine = self._engine
         if self._borrows:
-            return engine.lease(remember=True)
+            return engine.lease(Holder("the migration lock"))
         return Connection.open(engine.backend, engine.config, engine.options.connect_timeout)
 
     def _close(self, connection: Connection) -> None:

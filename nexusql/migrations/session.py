@@ -9,12 +9,13 @@ from typing import Any
 from nexusql.backends.base import Status
 from nexusql.backends.migrating import Migrating, migrating
 from nexusql.connection import Connection
+from nexusql.current import open_in
 from nexusql.engine import Engine, Params
 from nexusql.errors import Error, LockTimeout, MigrationError, MigrationLocked, PoolTimeout
+from nexusql.leases import Holder
 from nexusql.results import Rows
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.statement import Statement
-from nexusql.transaction import open_in
 
 logger = logging.getLogger("nexusql.migrations")
 
@@ -141,10 +142,10 @@ def _connection(engine: Engine) -> tuple[Connection, Callable[[], None]]:
     more often than those who wait ask, for they wait for whoever is here."""
     lock = migrating(engine.config.database_type).lock
     if lock is None:
-        leased = engine.lease(remember=True)
+        leased = engine.lease(Holder("a migration"))
         return leased, lambda: engine.pool.release(leased)
     try:
-        borrowed = engine.pool.acquire(PATIENCE, remember=True)
+        borrowed = engine.pool.acquire(PATIENCE, holder=Holder("a migration"))
         return borrowed, lambda: engine.pool.release(borrowed)
     except PoolTimeout as error:
         logger.debug("a connection beside the pool is opened: %s", error)
