@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import servers
@@ -17,6 +17,7 @@ from nexusql._speedups import BOOL, BOOL_INT, BYTES, DATE, DATETIME, END, FLOAT,
 from readings import HOSTILE
 
 PIECES = ("\\N", "\\.", "\\", "'", '"', "\t", "\n", "\r", "\r\n", "\x1a", "\x08", "\x7f", "\x85", "\ufeff", "NULL", "é")
+EXAMPLES = 500 if servers.flag("NEXUSQL_LONG") else 60
 MASKS = (INT, STR, BYTES, BOOL, INT, FLOAT, DATETIME, DATE)
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
@@ -74,6 +75,7 @@ def test_what_copy_rows_writes_comes_back_from_postgresql(encoder: ModuleType, n
             "CREATE TEMP TABLE t (n int, a text, b bytea, c boolean, d bigint, e double precision, f timestamp, g date)"
         )
 
+        @settings(max_examples=EXAMPLES)
         @given(rows_of(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), st.floats()))
         @example(EDGES)
         def comes_back(rows: list[Any]) -> None:
@@ -160,6 +162,7 @@ def test_a_literal_is_what_the_bind_of_its_value_is(encoder: ModuleType, backsla
             cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns})")
         prepared = Prepared(connection, "INSERT INTO binds VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
 
+        @settings(max_examples=EXAMPLES)
         @given(rows_of(st.characters(exclude_categories=["Cs"]), finite))
         @example(EDGES)
         @example([(0, "a\0b\\0", b"\0", True, 0, 0.0, datetime.max, date.min)])
