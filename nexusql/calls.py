@@ -14,8 +14,9 @@ from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
 from nexusql.errors import NotSupportedError
 from nexusql.progress import Progress
-from nexusql.results import BulkResult, Row, Rows
+from nexusql.results import BulkResult, Record, Row, Rows
 from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes
+from nexusql.stream import Source, Stream, as_dicts, as_instances
 
 T = TypeVar("T")
 
@@ -70,9 +71,24 @@ class Calls(ABC):
         """The first column of the first row, or None where there is no row. Raises what `execute` raises."""
         return self.execute(sql, params).scalar()
 
-    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000) -> Any:
-        """Read in constant memory; comes with the streams."""
-        raise NotSupportedError("stream is not in this release")
+    @overload
+    def stream(
+        self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: None = None
+    ) -> Stream[Record]: ...
+    @overload
+    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: type[T]) -> Stream[T]: ...
+    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: Any = None) -> Stream[Any]:
+        """The rows one by one, as dicts or as an `into`, `chunk_size` of them in memory: for `with` and `for`.
+
+        Raises ParameterError and SQLSyntaxError at once, and when the query is run what `execute` raises; an error in
+        the middle of the rows is raised there.
+        """
+        build = as_dicts if into is None else as_instances(into, sql)
+        return Stream(self._source(), sql, params, chunk_size, build)
+
+    @abstractmethod
+    def _source(self) -> Source:
+        """Where a stream reads."""
 
     @staticmethod
     def _refuse_later(**options: Any) -> None:

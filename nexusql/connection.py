@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
-from nexusql.backends.base import Backend, Raw, Status
+from nexusql.backends.base import Backend, Cursor, Raw, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
@@ -141,10 +141,7 @@ class Connection:
 
     def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
-        changes_session = bool(statement.effects & Effect.SESSION)
-        if changes_session:  # also where it fails: what it did before that may stay
-            self.needs_reset = True
-            self._modes_known = False
+        changes_session = self._expect_change(statement)
         try:
             rows = self.run(statement, args, extend)
         except Error as error:
@@ -155,6 +152,28 @@ class Connection:
         if changes_session:
             self.current_modes()
         return rows
+
+    def _expect_change(self, statement: Statement) -> bool:
+        """Whether the statement may change the session; also where it fails, what it did before that may stay."""
+        changes_session = bool(statement.effects & Effect.SESSION)
+        if changes_session:
+            self.needs_reset = True
+            self._modes_known = False
+        return changes_session
+
+    def open_cursor(self, statement: Statement, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """Run a query whose rows are read in pieces; `alone` outside a transaction, which it may then begin."""
+        self._expect_change(statement)
+        return self.perform(self._backend.open_cursor, statement.text, args, size, alone, statement=statement)
+
+    def fetch(self, cursor: Cursor, statement: Statement) -> Sequence[Any]:
+        """The next rows of a cursor, tuples."""
+        return self.perform(lambda raw: cursor.fetch(), statement=statement)
+
+    def close_cursor(self, cursor: Cursor, config: ConnectionConfig) -> None:
+        """Leave the rest of a cursor's rows unread."""
+        if not self.broken:
+            self.perform(lambda raw: cursor.close(config))
 
     def apply_settings(self, settings: tuple[str, ...]) -> None:
         """Run the session settings that were made elsewhere since this connection was last used."""
@@ -241,14 +260,14 @@ class Connection:
         self.broken = True
         self._backend.close(self._raw)
 
-    def perform(self, call: Callable[..., T], *args: Any) -> T:
+    def perform(self, call: Callable[..., T], *args: Any, statement: Statement | None = None) -> T:
         """Call a backend's function with the driver's connection; the driver's errors become nexusql's."""
         try:
             return call(self._raw, *args)
         except Error:
             raise
         except Exception as error:
-            raise self._failure(error, None) from error
+            raise self._failure(error, statement) from error
         except BaseException:
             self._interrupted()
             raise

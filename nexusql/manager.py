@@ -16,6 +16,7 @@ from nexusql.backends import backend_for
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
+from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
 from nexusql.interfaces import DatabaseInterface
@@ -26,15 +27,8 @@ from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.split import split_script
 from nexusql.sql.translate import Translation, translate, translate_quoted
-from nexusql.transaction import (
-    Transaction,
-    TransactionBlock,
-    control_by_string,
-    open_in,
-    open_transactions,
-    roll_back_open,
-    set_open,
-)
+from nexusql.stream import InTransaction, Source, outside
+from nexusql.transaction import Transaction, TransactionBlock, control_by_string
 
 logger = logging.getLogger("nexusql")
 
@@ -383,6 +377,11 @@ class DatabaseManager(Calls, DatabaseInterface):
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         with self.transaction() as transaction:
             return transaction._execute_each(sql, rows)
+
+    def _source(self) -> Source:
+        engine = self._connected()
+        transaction = open_in(engine)
+        return outside(engine) if transaction is None else InTransaction(transaction)
 
     @property
     def transactional_ddl(self) -> bool:

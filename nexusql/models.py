@@ -52,20 +52,22 @@ class Builder(Generic[T]):
         self._recipe = self._recipe_for(into)
         self._plan = lru_cache(maxsize=64)(self._make_plan)
 
-    def build(self, rows: Rows[Any], sql: str) -> Rows[T]:
+    def build(self, rows: Rows[Any], sql: str, *, after: int = 0) -> Rows[T]:
         """Replace raw rows by instances, each in its place, so that a row is freed when its instance is there.
+
+        `after` is the number of the result's rows that came before these.
 
         Raises ProgrammingError where the columns do not fit the class, and DataError for the first row that does not.
         """
         try:
             if rows.columns or rows:  # neither: the statement gives no rows at all
-                self._replace(rows, *self._plan(rows.columns))
+                self._replace(rows, *self._plan(rows.columns), after)
         except Error as error:
             error.sql = sql
             raise
         return rows
 
-    def _replace(self, rows: Rows[Any], keys: Keys, make: Make) -> None:
+    def _replace(self, rows: Rows[Any], keys: Keys, make: Make, after: int) -> None:
         rows.first_value = rows[0][0] if rows and keys else None
         done = 0
         try:
@@ -80,7 +82,7 @@ class Builder(Generic[T]):
                     at = len(keys) - 1 - keys[::-1].index(key)
                     key = f"column {rows.columns[at]} ({type(rows[done][at]).__name__})"
                 faults.append(f"{key}: {reason}" if key else reason)
-            raise DataError(f"row {done + 1} does not fit {self._name}: {'; '.join(faults)}") from error
+            raise DataError(f"row {after + done + 1} does not fit {self._name}: {'; '.join(faults)}") from error
 
     def _make_plan(self, columns: Keys) -> tuple[Keys, Make]:
         """For a result's columns: their keys, and what makes instances of the rows."""

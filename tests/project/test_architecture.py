@@ -30,7 +30,7 @@ LEVELS = (
     ("ledger",),
     ("pool",),
     ("engine",),
-    ("shapes",),
+    ("current", "shapes"),
     ("batches", "bulk", "stream"),
     ("calls",),
     ("transaction",),

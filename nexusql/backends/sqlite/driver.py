@@ -11,12 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nexusql.backends.base import Capabilities, Raw, Session, Status
+from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, one_of, whole_number
 from nexusql.backends.sqlite.bulk import SqliteBulk
+from nexusql.backends.sqlite.cursor import SqliteCursor
 from nexusql.backends.sqlite.error_codes import BY_EXTENDED_CODE, BY_PRIMARY_CODE, BY_TEXT
 from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.values import Adapter, Adapters, Values, clock_text, finite_decimal, naive_time, to_utc
@@ -170,6 +171,10 @@ class SqliteBackend(CommonBackend):
         total: int = raw.executemany(text, rows).rowcount
         return max(total, 0)
 
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See nexusql.backends.sqlite.cursor."""
+        return SqliteCursor(self.execute(raw, text, args), size)
+
     def status(self, raw: Raw) -> Status:
         """As SQLite's autocommit flag has it."""
         try:
@@ -195,8 +200,9 @@ class SqliteBackend(CommonBackend):
         _allow_writes(raw)
 
     def rollback(self, raw: Raw) -> None:
-        """Roll back."""
-        raw.rollback()
+        """Roll back. Not by the driver's call, which before Python 3.11 resets the cursors of streams too."""
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
         _allow_writes(raw)
 
     def reset(self, raw: Raw) -> bool:
