@@ -34,7 +34,7 @@ help:
 	@echo "make lint       ruff, ruff format, mypy --strict"
 	@echo "make coverage   branch coverage of the package"
 	@echo "make fuzz       the compiled core under sanitizers on hostile input, FUZZ_SECONDS=600 long"
-	@echo "make bench      benchmarks/RESULTS.md and its plot"
+	@echo "make bench      benchmarks/RESULTS.md and its plots, in some 15 minutes"
 	@echo "make build      sdist and wheel in dist/"
 	@echo "make services   start the database servers that are missing (services-stop ends them)"
 	@echo "make clean      remove all of it"
