@@ -38,6 +38,7 @@ from nexusql.errors import (
     OperationalError,
     ParameterError,
     ParameterWarning,
+    PerformanceWarning,
     PoolTimeout,
     ProgrammingError,
     QueryTimeout,
@@ -54,7 +55,7 @@ from nexusql.errors import (
     UniqueViolation,
 )
 from nexusql.interfaces import DatabaseInterface
-from nexusql.results import BulkResult, QueryResult, Row, Rows, create_error_result, create_query_result
+from nexusql.results import BulkResult, QueryResult, Row, RowError, Rows, create_error_result, create_query_result
 
 if TYPE_CHECKING:
     from nexusql.aio import AsyncDatabaseManager
@@ -109,11 +110,13 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "OperationalError",
     "ParameterError",
     "ParameterWarning",
+    "PerformanceWarning",
     "PoolTimeout",
     "ProgrammingError",
     "QueryResult",
     "QueryTimeout",
     "Row",
+    "RowError",
     "Rows",
     "SQLSyntaxError",
     "SerializationFailure",

@@ -1,49 +1,94 @@
-"""The calls that a manager and a transaction share, all in terms of `execute`."""
+"""The calls that a manager and a transaction share: reads on top of one abstract `execute`, and writes of many rows."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from itertools import chain
+from typing import Any, Literal, TypeVar, overload
 
-from nexusql.engine import Params
+from nexusql.backends.bulk import column_list
+from nexusql.backends.tables import Table
+from nexusql.batches import can_batch, execute_batches
+from nexusql.bulk import BulkWrite
+from nexusql.connection import Connection
+from nexusql.engine import Engine, Params
 from nexusql.errors import NotSupportedError
-from nexusql.results import Record, Row, Rows
-from nexusql.stream import Source, Stream, as_dicts
+from nexusql.progress import Progress
+from nexusql.results import BulkResult, Record, Row, Rows
+from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
+from nexusql.stream import Source, Stream, as_dicts, as_instances
+
+T = TypeVar("T")
 
 
 class Calls(ABC):
-    """Reads and writes on top of one abstract `execute`."""
+    """Reads and writes on top of what is abstract here."""
 
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
     @abstractmethod
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement."""
 
-    def fetch_one(self, sql: str, params: Params = None) -> Row | None:
-        """The first row as a dict, or None where there is none. Raises what `execute` raises."""
-        rows = self.execute(sql, params)
-        return Row(rows[0]) if rows else None
+    @abstractmethod
+    def _running(self) -> Engine:
+        """The engine that runs the calls. Raises NotConnectedError where there is none."""
 
-    def fetch_all(self, sql: str, params: Params = None) -> Rows:
+    @abstractmethod
+    def _unit(self) -> AbstractContextManager[Connection]:
+        """A connection in a transaction of which what is done inside is one part: kept as a whole, or undone."""
+
+    @abstractmethod
+    def _stands(self) -> bool:
+        """Whether what units have done is still there: not where they were part of a transaction that is lost."""
+
+    @abstractmethod
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        """Ask something of a connection that runs statements like `execute`."""
+
+    @abstractmethod
+    def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
+        """Run a statement for each set of parameters, one by one, all or nothing."""
+
+    @overload
+    def fetch_one(self, sql: str, params: Params = None, *, into: None = None) -> Row | None: ...
+    @overload
+    def fetch_one(self, sql: str, params: Params = None, *, into: type[T]) -> T | None: ...
+    def fetch_one(self, sql: str, params: Params = None, *, into: Any = None) -> Any:
+        """The first row as a dict, or as an `into`, None where there is none. Raises what `execute` raises."""
+        rows = self.execute(sql, params, into=into)
+        if not rows:
+            return None
+        return Row(rows[0]) if into is None else rows[0]
+
+    @overload
+    def fetch_all(self, sql: str, params: Params = None, *, into: None = None) -> Rows: ...
+    @overload
+    def fetch_all(self, sql: str, params: Params = None, *, into: type[T]) -> Rows[T]: ...
+    def fetch_all(self, sql: str, params: Params = None, *, into: Any = None) -> Rows[Any]:
         """All rows. Raises what `execute` raises."""
-        return self.execute(sql, params)
+        return self.execute(sql, params, into=into)
 
     def fetch_value(self, sql: str, params: Params = None) -> Any:
         """The first column of the first row, or None where there is no row. Raises what `execute` raises."""
         return self.execute(sql, params).scalar()
 
-    def insert(self, table: str, row: dict[str, Any], *, returning: Any = None) -> Any:
-        """Insert one row; comes with the bulk writes."""
-        raise _later("insert")
-
-    def bulk_insert(self, table: str, rows: Any, **options: Any) -> Any:
-        """Insert many rows; comes with the bulk writes."""
-        raise _later("bulk_insert")
-
-    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000) -> Stream[Record]:
-        """The rows one by one, as dicts, `chunk_size` of them in memory: for `with` and `for`.
+    @overload
+    def stream(
+        self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: None = None
+    ) -> Stream[Record]: ...
+    @overload
+    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: type[T]) -> Stream[T]: ...
+    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: Any = None) -> Stream[Any]:
+        """The rows one by one, as dicts or as an `into`, `chunk_size` of them in memory: for `with` and `for`.
 
         Raises ParameterError and SQLSyntaxError at once, and when the query is run what `execute` raises; an error in
         the middle of the rows is raised there.
         """
-        return Stream(self._source(), sql, params, chunk_size, as_dicts)
+        build = as_dicts if into is None else as_instances(into, sql)
+        return Stream(self._source(), sql, params, chunk_size, build)
 
     @abstractmethod
     def _source(self) -> Source:
@@ -53,8 +98,122 @@ class Calls(ABC):
     def _refuse_later(**options: Any) -> None:
         for name, value in options.items():
             if value is not None:
-                raise _later(f"{name}=")
+                raise NotSupportedError(f"{name}= is not in this release")
 
+    def execute_many(self, sql: str, rows: Iterable[Params]) -> int:
+        """Run one statement for each set of parameters, all or nothing; the exact total of rows affected.
 
-def _later(what: str) -> NotSupportedError:
-    return NotSupportedError(f"{what} is not in this release")
+        A plain `INSERT INTO t (a, b) VALUES (:a, :b)` takes the way of `bulk_insert`. `rows` are dicts, or tuples or
+        lists in the order of the placeholders; a generator is read as it goes. Raises what `execute` raises.
+        """
+        given = iter(rows)
+        try:
+            first = next(given)
+        except StopIteration:
+            return 0
+        engine = self._running()
+        statement, _ = engine.prepare(sql, first, engine.modes)
+        rows = chain((first,), given)
+        if can_batch(engine, statement) and statement.insert is None:
+            with self._unit() as connection:
+                return execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
+        if statement.insert is not None and statement.plain and statement.order is None:
+            options = BulkOptions(columns=statement.insert.columns)
+            shapes = StatementShapes(statement.insert, statement.names)
+            write = BulkWrite(engine, self._unit, self._stands, statement.insert.table, shapes, options)
+            with suppress(Unsuitable):  # told before any row but the first is taken
+                return write.run(rows).rowcount
+        return self._execute_each(sql, chain((first,), given))
+
+    def bulk_insert(
+        self,
+        table: str,
+        rows: Iterable[Any],
+        *,
+        columns: Sequence[str] | None = None,
+        on_conflict: Literal["ignore", "update"] | None = None,
+        conflict_columns: Sequence[str] | None = None,
+        update_columns: Sequence[str] | None = None,
+        returning: str | None = None,
+        chunk_size: int | None = None,
+        on_error: Literal["raise", "report"] = "raise",
+        progress: Progress = None,
+    ) -> BulkResult:
+        """Insert many rows by the fastest way that the database has; all or nothing, in constant memory.
+
+        `rows` is any iterable, a generator too: dicts, whose missing keys leave columns to their defaults; tuples or
+        lists with `columns`; dataclass instances. `table` is a name as a statement has it.
+
+        `on_conflict="ignore"` leaves out rows whose unique key is there, "update" replaces `update_columns` (all but
+        the key) of what is there; the key is `conflict_columns`, else any unique key, or the primary key for an update.
+        Of rows in one call that have the same key, as the database compares, the last is stored by an update, the first
+        where conflicts are ignored.
+
+        `returning` names a column whose values come back in `ids`, in the order of the rows, None for one left out.
+        `chunk_size` is the number of rows sent together. With `on_error="report"` each chunk is a transaction of its
+        own, and a row that the database refuses is reported in `errors` while the others are stored. `progress` is
+        called with the number of rows done, or True for a bar.
+
+        Raises ParameterError for a row that cannot be written, naming it, UndefinedTable, UndefinedColumn, ConfigError
+        for options that make no sense, and what the database says.
+        """
+        options = BulkOptions(
+            columns,
+            on_conflict,
+            conflict_columns,
+            update_columns,
+            returning,
+            CHUNK if chunk_size is None else chunk_size,
+            on_error,
+        )
+        write = BulkWrite(self._running(), self._unit, self._stands, table, TableShapes(options), options)
+        return write.run(rows, progress)
+
+    def insert(self, table: str, row: Mapping[str, Any], *, returning: str | Sequence[str] | None = None) -> Any:
+        """Insert one row; gives its key as the database has it, the primary key or else the column that numbers rows.
+
+        `returning` names another column to be given, or several, which are given as a dict. Without any key it gives
+        None. Columns that are not in the row have their defaults. Raises what `execute` raises.
+        """
+        engine = self._running()
+
+        def read(described: Table) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:
+            columns = tuple(described.writable(name).name for name in row)
+            names = described.own_key if returning is None else returning
+            listed = (names,) if isinstance(names, str) else tuple(names or ())
+            return described, columns, tuple(described.column(name).name for name in listed)
+
+        described, columns, wanted = self._ask(lambda connection: engine.described(connection, table, read))
+        found = self._insert_row(described, columns, tuple(row.values()), wanted)
+        several = returning is not None and not isinstance(returning, str)
+        return found if several else next(iter(found.values()), None)
+
+    def _insert_row(
+        self, table: Table, columns: tuple[str, ...], values: tuple[Any, ...], wanted: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """Insert a row; its values in the columns that are wanted, by name."""
+        engine = self._running()
+        bulk, syntax = engine.backend.bulk, engine.backend.syntax
+        params = {f"p{number}": value for number, value in enumerate(values)}
+        marks = ", ".join(f":{name}" for name in params)
+        content = f"({column_list(columns, syntax)}) VALUES ({marks})" if columns else bulk.default_row
+        text = f"INSERT INTO {table.sql} {content}"
+        if not wanted or bulk.returns(engine.modes):
+            rows = self.execute(f"{text} RETURNING {column_list(wanted, syntax)}" if wanted else text, params)
+            return dict(rows[0]) if rows else {}
+        with self._unit():
+            self.execute(text, params)
+            key = table.own_key
+            if key is None:
+                raise NotSupportedError(f"{table.name} has no key by which the new row could be found again")
+            value = dict(zip(columns, values, strict=True)).get(key)
+            if value is None and not table.columns[key].numbered:
+                raise NotSupportedError(
+                    f"{engine.modes.flavour} does not tell the {key!r} that it gives to a row; give it in the row"
+                )
+            if value is None:
+                value = self.fetch_value("SELECT LAST_INSERT_ID()")
+            if wanted == (key,):
+                return {key: value}
+            found = f"SELECT {column_list(wanted, syntax)} FROM {table.sql} WHERE {column_list((key,), syntax)} = :key"
+            return dict(self.execute(found, {"key": value}).one())

@@ -1,7 +1,7 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
@@ -16,6 +16,8 @@ from nexusql.sql.statement import Effect, Statement
 logger = logging.getLogger("nexusql.connection")
 
 T = TypeVar("T")
+# Appends a driver's rows, with these column names, to a result; True where two names are equal.
+Extend = Callable[[Rows[Any], Iterable[Any], tuple[str, ...]], bool]
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -112,8 +114,8 @@ class Connection:
             self.modes = modes
             self.needs_reset = True
 
-    def run(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
-        """Run a plan with bound arguments; rows as dicts, empty where the statement gives none.
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+        """Run a plan with bound arguments; rows as `extend` takes them, empty where the statement gives none.
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
@@ -127,7 +129,7 @@ class Connection:
                     rows.rowcount = cursor.rowcount
             else:
                 names = self.name_columns(description)
-                self.duplicates = extend_dicts(rows, cursor if self._iterates else cursor.fetchall(), names)
+                self.duplicates = extend(rows, cursor if self._iterates else cursor.fetchall(), names)
                 rows.columns = names
                 rows.rowcount = len(rows)
             return rows
@@ -137,11 +139,11 @@ class Connection:
             self._interrupted()
             raise
 
-    def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
+    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
         changes_session = self._expect_change(statement)
         try:
-            rows = self.run(statement, args)
+            rows = self.run(statement, args, extend)
         except Error as error:
             if not self._tolerates(statement, error):
                 raise
@@ -162,16 +164,16 @@ class Connection:
     def open_cursor(self, statement: Statement, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """Run a query whose rows are read in pieces; `alone` outside a transaction, which it may then begin."""
         self._expect_change(statement)
-        return self._guard(self._backend.open_cursor, statement.text, args, size, alone, statement=statement)
+        return self.perform(self._backend.open_cursor, statement.text, args, size, alone, statement=statement)
 
     def fetch(self, cursor: Cursor, statement: Statement) -> Sequence[Any]:
         """The next rows of a cursor, tuples."""
-        return self._guard(lambda raw: cursor.fetch(), statement=statement)
+        return self.perform(lambda raw: cursor.fetch(), statement=statement)
 
     def close_cursor(self, cursor: Cursor, config: ConnectionConfig) -> None:
         """Leave the rest of a cursor's rows unread."""
         if not self.broken:
-            self._guard(lambda raw: cursor.close(config))
+            self.perform(lambda raw: cursor.close(config))
 
     def apply_settings(self, settings: tuple[str, ...]) -> None:
         """Run the session settings that were made elsewhere since this connection was last used."""
@@ -185,7 +187,7 @@ class Connection:
 
     def begin(self, isolation: str | None, read_only: bool, mode: str) -> None:
         """Start a transaction."""
-        self._guard(self._backend.begin, isolation, read_only, mode)
+        self.perform(self._backend.begin, isolation, read_only, mode)
 
     def commit(self) -> None:
         """Commit. Raises TransactionAborted where a statement had failed, CommitUncertain where the reply is lost."""
@@ -209,23 +211,23 @@ class Connection:
 
     def rollback(self) -> None:
         """Roll back."""
-        self._guard(self._backend.rollback)
+        self.perform(self._backend.rollback)
 
     def savepoint(self, name: str) -> None:
         """Set a savepoint."""
-        self._guard(self._backend.savepoint, name)
+        self.perform(self._backend.savepoint, name)
 
     def rollback_to(self, name: str) -> None:
         """Roll back to a savepoint."""
-        self._guard(self._backend.rollback_to, name)
+        self.perform(self._backend.rollback_to, name)
 
     def release(self, name: str) -> None:
         """Forget a savepoint, where the database can."""
-        self._guard(self._backend.release, name)
+        self.perform(self._backend.release, name)
 
     def column_types(self, table: str) -> Mapping[str, str]:
         """Types of a table's columns by name, from the catalogue."""
-        return self._guard(self._backend.column_types, table)
+        return self.perform(self._backend.column_types, table)
 
     def looks_dead(self) -> bool:
         """True where an idle session has something to say or is closed; free."""
@@ -258,7 +260,8 @@ class Connection:
         self.broken = True
         self._backend.close(self._raw)
 
-    def _guard(self, call: Callable[..., T], *args: Any, statement: Statement | None = None) -> T:
+    def perform(self, call: Callable[..., T], *args: Any, statement: Statement | None = None) -> T:
+        """Call a backend's function with the driver's connection; the driver's errors become nexusql's."""
         try:
             return call(self._raw, *args)
         except Error:

@@ -2,18 +2,19 @@
 
 import logging
 import os
-import sys
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from nexusql._speedups import bind, bind_sequence
+from nexusql._speedups import bind, bind_sequence, extend_dicts
 from nexusql.backends.base import Backend, Capabilities, Cursor, Status
 from nexusql.backends.errors import driver_error
+from nexusql.backends.tables import Table
 from nexusql.config import ConnectionConfig
-from nexusql.connection import Connection, suffixed_names
+from nexusql.connection import Connection, Extend, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
     ConnectionLost,
@@ -25,8 +26,10 @@ from nexusql.errors import (
     ProgrammingError,
     TranslationError,
     TranslationWarning,
+    UndefinedColumn,
+    UndefinedTable,
 )
-from nexusql.leases import PACKAGE, Holder
+from nexusql.leases import Holder, callers_level
 from nexusql.pool import Pool
 from nexusql.results import Rows
 from nexusql.sql.cache import PlanCache
@@ -39,6 +42,8 @@ from nexusql.writer import WriterLock, writer_lock
 logger = logging.getLogger("nexusql")
 
 REMEMBERED_WARNINGS = 10_000
+
+T = TypeVar("T")
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 
@@ -81,8 +86,9 @@ class Engine:
         self._use_modes(SessionModes())
         self._settings: tuple[str, ...] = ()
         self._settings_lock = threading.Lock()
-        self._reported: set[tuple[str, type[Warning]]] = set()
+        self._reported: set[tuple[Hashable, type[Warning]]] = set()
         self._column_types: dict[str, Mapping[str, str]] = {}
+        self._tables: dict[str, Table] = {}
         shared = self.capabilities.shared_connection
         self.writer: WriterLock | None = None
         if self.capabilities.single_writer:
@@ -148,8 +154,10 @@ class Engine:
         if connection.settings is not self._settings:
             connection.apply_settings(self._settings)
 
-    def run(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
-        """Run a prepared statement on a connection of the pool, committed at once."""
+    def run(
+        self, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend = extend_dicts
+    ) -> Rows:
+        """Run a prepared statement on a connection of the pool, committed at once; rows as `extend` takes them."""
         writer = None if statement.reads else self.writer
         if writer is not None:
             writer.acquire(lasting=False)
@@ -158,13 +166,13 @@ class Engine:
             idle = False
             try:
                 if self._direct and statement.plain and connection.settings is self._settings:
-                    rows = connection.run(statement, args)
+                    rows = connection.run(statement, args, extend)
                     if connection.duplicates:
                         self.duplicate_columns(statement, rows.columns)
                     idle = True  # a plain statement has neither begun a transaction nor failed
                     return rows
                 self._apply_settings(connection)
-                rows = self.run_on(connection, statement, args, params)
+                rows = self.run_on(connection, statement, args, params, extend)
                 if not statement.plain and connection.status() is Status.ACTIVE:
                     raise ProgrammingError(
                         f"{statement.verb} left a transaction open, which has been rolled back: outside transaction() "
@@ -180,15 +188,22 @@ class Engine:
             if writer is not None:
                 writer.release()
 
-    def run_on(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
-        """Run a prepared statement on a leased connection."""
+    def run_on(
+        self,
+        connection: Connection,
+        statement: Statement,
+        args: Sequence[Any] | None,
+        params: Params,
+        extend: Extend = extend_dicts,
+    ) -> Rows:
+        """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
         statement, args = self._fitted(connection, statement, args, params)
         if statement.plain:
-            rows = connection.run(statement, args)
+            rows = connection.run(statement, args, extend)
             if not statement.reads:
                 connection.note_changes()
         else:
-            rows = self._run_special(connection, statement, args, params)
+            rows = self._run_special(connection, statement, args, params, extend)
         if connection.duplicates:
             self.duplicate_columns(statement, rows.columns)
         return rows
@@ -285,19 +300,19 @@ class Engine:
         return error
 
     def _run_special(
-        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
     ) -> Rows:
         self._report(statement, params)
         setting = self.backend.session_setting(statement)
         had_changed = connection.needs_reset
-        rows = connection.run_special(statement, args)
+        rows = connection.run_special(statement, args, extend)
         if setting is not None:
             connection.needs_reset = had_changed
             with self._settings_lock:
                 name = setting.partition("=")[0]
                 self._settings = (*(s for s in self._settings if s.partition("=")[0] != name), setting)
         if statement.effects & Effect.DDL:
-            self.forget_column_types()
+            self.forget_tables()
         return rows
 
     def _report(self, statement: Statement, params: Params) -> None:
@@ -310,7 +325,7 @@ class Engine:
                 places = [
                     f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound" for miss in missed
                 ]
-                self._warn_once(statement, "; ".join(places), ParameterWarning)
+                self.warn_once(statement.source, "; ".join(places), ParameterWarning)
 
     def _report_notes(self, statement: Statement) -> None:
         text = "; ".join(f"{note.message} (line {note.line}, column {note.column})" for note in statement.notes)
@@ -318,7 +333,7 @@ class Engine:
             error = TranslationError(f"not said in {self.config.database_type.value} without a loss: {text}")
             error.sql = statement.source
             raise error
-        self._warn_once(statement, text, TranslationWarning)
+        self.warn_once(statement.source, text, TranslationWarning)
 
     def duplicate_columns(self, statement: Statement, columns: tuple[str, ...]) -> None:
         """Warn, or raise, as the option says, where a result has rows and two columns of one name."""
@@ -326,16 +341,16 @@ class Engine:
         text = f"the result has more than one column named {', '.join(names)}"
         if self.options.duplicate_columns == "raise":
             raise ProgrammingError(f"{text}; give them aliases")
-        self._warn_once(statement, f"{text}; the last wins", DuplicateColumnWarning)
+        self.warn_once(statement.source, f"{text}; the last wins", DuplicateColumnWarning)
 
-    def _warn_once(self, statement: Statement, text: str, category: type[Warning]) -> None:
-        """Warn the first time a plan is run; afterwards its cost is a look-up."""
-        key = (statement.source, category)
+    def warn_once(self, about: Hashable, text: str, category: type[Warning]) -> None:
+        """Warn the first time that something is so; afterwards its cost is a look-up."""
+        key = (about, category)
         if key not in self._reported:
             if len(self._reported) >= REMEMBERED_WARNINGS:
                 self._reported.clear()
             self._reported.add(key)
-            warnings.warn(text, category, stacklevel=_callers_level())
+            warnings.warn(text, category, stacklevel=callers_level())
 
     def _types(self, connection: Connection, table: str) -> Mapping[str, str]:
         """A table's column types, asked once until the next DDL; in an altered session a name may mean another."""
@@ -349,9 +364,28 @@ class Engine:
             types = known[table] = connection.column_types(table)
         return types
 
-    def forget_column_types(self) -> None:
-        """Ask for the column types again, after DDL and when its transaction has ended, either way."""
+    def described(self, connection: Connection, name: str, use: Callable[[Table], T]) -> T:
+        """What `use` makes of a table's description, which is asked for once until the next DDL, and again where `use`
+        refuses it: another session may have changed the table. Raises UndefinedTable, and what `use` raises."""
+        known = self._tables  # as it is now, for the same reason
+        if name in known and not connection.needs_reset:
+            with suppress(ParameterError, UndefinedColumn):
+                return use(known[name])
+        try:
+            found = connection.perform(self.backend.bulk.describe, name)
+            if found is None:
+                raise UndefinedTable(f"there is no table {name}")
+        except Error as error:
+            error.sql = error.sql or f"INSERT INTO {name}"
+            raise
+        if not connection.needs_reset:
+            known[name] = found
+        return use(found)
+
+    def forget_tables(self) -> None:
+        """Ask for tables and their column types again, after DDL and when its transaction has ended, either way."""
         self._column_types = {}
+        self._tables = {}
 
     @staticmethod
     def lost(statement: Statement, error: Error) -> Error:
@@ -362,14 +396,6 @@ class Engine:
             return error
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         return driver_error(kind, cause, sqlstate=error.sqlstate, code=error.code, sql=error.sql)
-
-
-def _callers_level() -> int:
-    """What warnings.warn() is told, where this is called, so that it shows the innermost line outside this package."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_code.co_filename.startswith(PACKAGE) and frame.f_back is not None:
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def statement_text(sql: object) -> str:

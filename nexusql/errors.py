@@ -25,11 +25,15 @@ An error that comes from a driver is also an instance of the driver's own class 
 
 
 class Error(Exception):
-    """Base of all errors; `sqlstate` and `code` are the server's, `sql` is the statement without its values."""
+    """Base of all errors; `sqlstate` and `code` are the server's, `sql` is the statement without its values.
+
+    `partial` is the BulkResult of what had been stored when an error ended a bulk write that reports row by row.
+    """
 
     sqlstate: str | None = None
     code: int | str | None = None
     sql: str | None = None
+    partial: object = None
 
 
 class InterfaceError(Error):
@@ -174,6 +178,10 @@ class ParameterWarning(NexusqlWarning):
 
 class DuplicateColumnWarning(NexusqlWarning):
     """A result has two columns of one name; a dict keeps the last."""
+
+
+class PerformanceWarning(NexusqlWarning):
+    """A bulk write took a slower way than its database offers; the text says why."""
 
 
 class StreamWarning(NexusqlWarning, ResourceWarning):

@@ -97,6 +97,14 @@ def borrowing_stack() -> Stack:
     return tuple(found)
 
 
+def callers_level() -> int:
+    """The `stacklevel` by which a warning of who called this points to the code that called the package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def describe_leases(leases: Iterable[Lease[C]], now: float) -> str:
     """The longest held leases, in words: how long, and who borrowed them."""
     longest = sorted(leases, key=lambda lease: lease.since)

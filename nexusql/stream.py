@@ -33,6 +33,7 @@ from nexusql.errors import (
     TransactionClosed,
 )
 from nexusql.leases import Holder
+from nexusql.models import builder
 from nexusql.results import Record, Rows
 from nexusql.sql.statement import Statement
 
@@ -50,6 +51,22 @@ def as_dicts(names: tuple[str, ...], rows: Sequence[Any]) -> list[Record]:
     records: list[Record] = []
     extend_dicts(records, rows, names)
     return records
+
+
+def as_instances(into: type[R], sql: str) -> Build[R]:
+    """What makes the rows of one result, chunk by chunk, instances of a class. Raises ConfigError for no such class."""
+    made_of = builder(into)
+    done = 0
+
+    def build(names: tuple[str, ...], rows: Sequence[Any]) -> list[R]:
+        nonlocal done
+        chunk: Rows[Any] = Rows(rows)
+        chunk.columns = names
+        instances = made_of.build(chunk, sql, after=done)
+        done += len(instances)
+        return instances
+
+    return build
 
 
 class Reading:

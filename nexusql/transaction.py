@@ -8,16 +8,17 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, overload
 
+from nexusql._speedups import extend_dicts
 from nexusql.backends.base import Status
 from nexusql.backends.errors import without_frames
 from nexusql.calls import Calls
-from nexusql.connection import Connection
+from nexusql.connection import Connection, Extend
+from nexusql.current import open_in, open_transactions, set_open
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
     Error,
@@ -28,6 +29,7 @@ from nexusql.errors import (
     TransactionWarning,
 )
 from nexusql.leases import Holder
+from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
 from nexusql.stream import InTransaction, OpenStreams, Plan, Source
@@ -35,35 +37,10 @@ from nexusql.workers import responsible
 
 logger = logging.getLogger("nexusql.transaction")
 
-# Engine -> its open transaction, in this context. Replaced, never changed, so that a copied context keeps its own.
-open_transactions: ContextVar[Mapping[Engine, "Transaction"] | None] = ContextVar(
-    "nexusql_open_transactions", default=None
-)
+T = TypeVar("T")
 
 RESERVED = "nexusql_"  # how the names of nested blocks' savepoints begin
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-
-
-def open_in(engine: Engine) -> "Transaction | None":
-    """The open transaction of this context."""
-    transactions = open_transactions.get()
-    return None if transactions is None else transactions.get(engine)
-
-
-def set_open(engine: Engine, transaction: "Transaction | None") -> None:
-    """Make a transaction the open one of this context, or none."""
-    transactions = {key: value for key, value in (open_transactions.get() or {}).items() if key is not engine}
-    if transaction is not None:
-        transactions[engine] = transaction
-    open_transactions.set(transactions or None)
-
-
-def roll_back_open(engine: Engine) -> None:
-    """Roll back the open transaction of this context, where there is one."""
-    transaction = open_in(engine)
-    set_open(engine, None)
-    if transaction is not None and transaction.is_open:
-        transaction.rollback()
 
 
 class Transaction(Calls):
@@ -112,35 +89,67 @@ class Transaction(Calls):
                 self._writer.release()
             raise
 
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement in this transaction; see DatabaseManager.execute."""
-        self._refuse_later(into=into, timeout=timeout)
+        if timeout is not None:
+            self._refuse_later(timeout=timeout)
+        build = None if into is None else builder(into).build
         with self._turn:
             statement, args = self.prepare(sql, params)
             if statement.control is not None:
                 return self._control(statement.control)
             connection = self._usable()
             try:
-                return self._run(connection, statement, args, params)
+                rows = self._run(connection, statement, args, params, extend_dicts if build is None else keep_rows)
             except Error as error:
                 self._failed(connection, error)
                 raise
+        return rows if build is None else build(rows, sql)  # after the turn: the class's own code may run statements
 
-    def execute_many(self, sql: str, rows: Any) -> int:
-        """Run one statement for each set of parameters; the exact total of rows affected."""
+    def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         total = 0
+        with self._unit() as connection:
+            for params in rows:
+                statement, args = self._engine.prepare(sql, params, connection.modes)
+                if statement.control is not None:
+                    raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
+                total += self._run(self._usable(), statement, args, params, extend_dicts).rowcount
+        return total
+
+    def _running(self) -> Engine:
+        return self._engine
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
         with self._turn:
+            return question(self._usable())
+
+    def _unit(self) -> AbstractContextManager[Connection]:
+        return self.unit()
+
+    def _stands(self) -> bool:
+        return self.is_open and self._doom is None and self._leased().status() is Status.ACTIVE
+
+    @contextmanager
+    def unit(self, *, savepoint: bool = True) -> Iterator[Connection]:
+        """The connection, for one thread, with a savepoint to which an error goes back; without one where the whole
+        transaction is one unit."""
+        with self._turn:
+            name = self.enter_nested(anyone=True) if savepoint else None
             connection = self._usable()
             try:
-                for params in rows:
-                    statement, args = self._engine.prepare(sql, params, connection.modes)
-                    if statement.control is not None:
-                        raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
-                    total += self._run(self._usable(), statement, args, params).rowcount
-            except Error as error:
-                self._failed(connection, error)
+                yield connection
+            except BaseException as error:
+                if isinstance(error, Error):
+                    self._failed(connection, error)
+                if name is not None:
+                    self.leave_nested(name, failed=True)
                 raise
-        return total
+            if name is not None:
+                self.leave_nested(name, failed=False)
 
     def prepare(self, sql: str, params: Params) -> Plan:
         """The plan of a statement and its arguments, by the modes of this session."""
@@ -200,11 +209,12 @@ class Transaction(Calls):
         """A nested block: `with` and `async with`; undone alone when it fails."""
         return TransactionBlock(self._engine, outer=self)
 
-    def enter_nested(self) -> str:
-        """Set the savepoint of a nested block; gives its name."""
+    def enter_nested(self, *, anyone: bool = False) -> str:
+        """Set the savepoint of a nested block; gives its name. The block is the owner's, or that of `anyone` who keeps
+        the turn to its end."""
         with self._turn:
             connection = self._usable()
-            if None not in (self._owner[1], responsible()[1]) and self._owner[1] is not responsible()[1]:
+            if not anyone and None not in (self._owner[1], responsible()[1]) and self._owner[1] is not responsible()[1]:
                 raise ProgrammingError(
                     "a nested block was opened in another task than the one that owns the transaction; open it in the "
                     "owner, or step out with db.detached() and begin a transaction of your own"
@@ -286,14 +296,16 @@ class Transaction(Calls):
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
             self._doom = self._doom or kept
 
-    def _run(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+    def _run(
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
+    ) -> Rows:
         if statement.effects & Effect.DDL:
             self._ddl = True
             # Making and dropping temporary tables commits nothing anywhere.
             temporary = statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP")
             if not (temporary or self._engine.capabilities.transactional_ddl):
                 return self._implicit_commit(connection, statement, args, params)
-        rows = self._engine.run_on(connection, statement, args, params)
+        rows = self._engine.run_on(connection, statement, args, params, extend)
         if not statement.reads and connection.status() is Status.IDLE:
             raise _ended_behind(statement.verb)
         return rows
@@ -366,7 +378,7 @@ class Transaction(Calls):
             if self._writer is not None:
                 self._writer.release()
             if self._ddl:
-                self._engine.forget_column_types()
+                self._engine.forget_tables()
             self._engine.pool.release(connection)
 
     def __del__(self) -> None:

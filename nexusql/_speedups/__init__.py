@@ -7,20 +7,37 @@ ImportError. Empty and 0 mean off.
 import os
 from typing import TYPE_CHECKING
 
+from nexusql._speedups.codes import (
+    BOOL,
+    BOOL_INT,
+    BYTES,
+    DATE,
+    DATETIME,
+    END,
+    FAULT,
+    FLOAT,
+    FULL,
+    INT,
+    OTHER,
+    STR,
+)
+
 
 def _flag(name: str) -> bool:
     return os.environ.get(name, "") not in ("", "0")
 
 
 if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
-    from nexusql._speedups.binder import bind, bind_sequence
+    from nexusql._speedups.binder import bind, bind_sequence, flat_rows
+    from nexusql._speedups.encoder import copy_rows, literal_rows
     from nexusql._speedups.records import column_names, extend_dicts
     from nexusql._speedups.scanner import scan
 
     IMPLEMENTATION = "python"
 else:
     try:
-        from nexusql._speedups._binder_c import bind, bind_sequence
+        from nexusql._speedups._binder_c import bind, bind_sequence, flat_rows
+        from nexusql._speedups._encoder_c import copy_rows, literal_rows
         from nexusql._speedups._records_c import column_names, extend_dicts
         from nexusql._speedups._scanner_c import scan
 
@@ -28,10 +45,33 @@ else:
     except ImportError:
         if _flag("NEXUSQL_REQUIRE_SPEEDUPS"):
             raise
-        from nexusql._speedups.binder import bind, bind_sequence
+        from nexusql._speedups.binder import bind, bind_sequence, flat_rows
+        from nexusql._speedups.encoder import copy_rows, literal_rows
         from nexusql._speedups.records import column_names, extend_dicts
         from nexusql._speedups.scanner import scan
 
         IMPLEMENTATION = "python"
 
-__all__ = ["IMPLEMENTATION", "bind", "bind_sequence", "column_names", "extend_dicts", "scan"]
+__all__ = [
+    "BOOL",
+    "BOOL_INT",
+    "BYTES",
+    "DATE",
+    "DATETIME",
+    "END",
+    "FAULT",
+    "FLOAT",
+    "FULL",
+    "IMPLEMENTATION",
+    "INT",
+    "OTHER",
+    "STR",
+    "bind",
+    "bind_sequence",
+    "column_names",
+    "copy_rows",
+    "extend_dicts",
+    "flat_rows",
+    "literal_rows",
+    "scan",
+]

@@ -1,9 +1,9 @@
 """What a database must offer to be a backend. One folder a database; nothing outside backends/ imports a driver."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nexusql.backends.values import Adapter
 from nexusql.config import ConnectionConfig, DatabaseType
@@ -11,6 +11,9 @@ from nexusql.errors import Error
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Statement
 from nexusql.sql.syntax import Syntax
+
+if TYPE_CHECKING:
+    from nexusql.backends.bulk import BulkWrites
 
 Raw = Any  # a driver's connection
 
@@ -40,6 +43,7 @@ class Capabilities:
     shared_connection: bool = False  # one connection for all, as an in-memory SQLite database has
     single_writer: bool = False  # one writer at a time, so that writers queue in the process
     releases_savepoints: bool = True
+    batches: bool = False  # whether the driver runs one statement for many parameters faster than a loop does
     fast_iteration: bool = True  # whether iterating over a cursor is the driver's fastest way to its rows
     cursor_transactions: bool = False  # whether reading rows in pieces needs a transaction
     session_modes: bool = True  # whether a session can change how its server reads text
@@ -78,6 +82,7 @@ class Backend(Protocol):
     adapters: dict[type, Adapter | None]
     no_args: tuple[()] | None  # what `execute` is given for a statement without parameters
     fits: bool  # whether `fit` has anything to do for this database
+    bulk: "BulkWrites"
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """Capabilities of the database that a configuration names."""
@@ -114,6 +119,10 @@ class Backend(Protocol):
 
     def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
         """`execute` bound to a connection: where it can be, the driver's own call, because each Python frame counts."""
+        ...
+
+    def execute_batch(self, raw: Raw, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run driver text that writes for each of many sets of arguments; the total of rows affected."""
         ...
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:

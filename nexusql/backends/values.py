@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -34,10 +34,17 @@ class Array:
 
     items: Iterable[Any]
 
+    def __post_init__(self) -> None:
+        if isinstance(self.items, Iterator):  # a value may be written more than once
+            object.__setattr__(self, "items", list(self.items))
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make one for each value
+
 
 def dumps(value: Any) -> str:
     """The default encoder: valid JSON only, so NaN is refused; text other than ASCII stays as it is."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def to_utc(value: datetime) -> datetime:
@@ -108,7 +115,8 @@ _TO_BASE: tuple[tuple[type, Adapter], ...] = (
 class Values:
     """How one database's values are bound: `adapters` by exact type, and `adapt_other` for every other type.
 
-    `custom` widens the list: a function for a type and its subclasses, whose result is of an accepted type.
+    `custom` widens the list, and stays at hand: a function for a type and its subclasses, whose result is of an
+    accepted type.
     `json_dumps` replaces the JSON encoder.
     """
 
@@ -118,11 +126,11 @@ class Values:
         json_dumps: Callable[[Any], str | bytes] | None = None,
     ) -> None:
         self._dumps = json_dumps or dumps
-        self._custom = dict(custom or {})
+        self.custom = dict(custom or {})
         self.adapters: Adapters = self.native()
-        if self._custom:
+        if self.custom:
             plain = type(self)(json_dumps=json_dumps)
-            for kind, convert in self._custom.items():
+            for kind, convert in self.custom.items():
                 self.adapters[kind] = _through(convert, plain)
 
     def native(self) -> Adapters:
@@ -149,8 +157,8 @@ class Values:
 
     def adapt_other(self, value: Any) -> Any:
         """A value whose exact type has no adapter: a subclass, an Enum, a numpy scalar. Raises ParameterError."""
-        for kind in type(value).__mro__ if self._custom else ():
-            if kind in self._custom:
+        for kind in type(value).__mro__ if self.custom else ():
+            if kind in self.custom:
                 return self.adapters[kind](value)  # type: ignore[misc]
         if isinstance(value, Enum):
             return self.adapt(value.value)

@@ -15,6 +15,7 @@ from nexusql.sql.statement import Effect, NearMiss, Statement, Style
 from nexusql.sql.syntax import Rewrite, Syntax, syntax_for
 from nexusql.sql.tokens import Token, Tokens, locate, syntax_error, tokenize
 from nexusql.sql.translate import receipts
+from nexusql.sql.usage import plain_insert
 
 # A name that no other name, cast or escape precedes.
 _NAME = re.compile(r"(?<![\w:\\]):([^\W\d]\w*)")
@@ -84,6 +85,7 @@ def compile_plan(
         whole_lists=written.whole_lists,
         assigned=written.assigned,
         compared=written.compared,
+        insert=plain_insert(tokens) if verb == "INSERT" else None,
         tolerate=frozenset(rewrite.tolerate),
         query=is_query(tokens),
         modes=modes,

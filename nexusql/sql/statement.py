@@ -55,6 +55,13 @@ class Assigned(NamedTuple):
     column: str  # as written
 
 
+class Insert(NamedTuple):
+    """An `INSERT INTO table (columns) VALUES (:a, :b, ..)` with a placeholder for each column, and nothing else."""
+
+    table: str  # as written
+    columns: tuple[str, ...]  # as written, in the order of Statement.names
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A plan: what the driver is given, and what is known about it. Immutable, and shared between threads.
@@ -79,6 +86,7 @@ class Statement:
     lists: tuple[str, ...] = ()
     whole_lists: frozenset[str] = frozenset()
     assigned: tuple[Assigned, ...] = ()
+    insert: Insert | None = None
     compared: frozenset[int] = frozenset()  # placeholders beside a comparison operator, in IN (..) or BETWEEN
     tolerate: frozenset[int | str] = frozenset()
     query: bool = False  # rows can be read from it bit by bit: a SELECT, VALUES or TABLE that only gives rows

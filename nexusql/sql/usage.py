@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from nexusql.sql.statement import Insert
 from nexusql.sql.tokens import Tokens
 
 _COMPARISONS = frozenset(("=", "==", "<>", "!=", "<", ">", "<=", ">=", "<=>"))
@@ -100,6 +101,32 @@ def assigned(tokens: Tokens) -> dict[int, tuple[str, str]]:
                 name, start = _updated(tokens, after)
                 found.update(_set(tokens, start, name))
     return found
+
+
+def plain_insert(tokens: Tokens) -> Insert | None:
+    """What a statement inserts where it is a plain INSERT of one row of placeholders; None for any other."""
+    i = tokens.after(tokens.next(-1), "INSERT", "INTO")
+    if i < 0:
+        return None
+    end = _name_end(tokens, i)
+    table = tokens.text(i, end)
+    opening = tokens.next(end - 1)
+    if end == i or tokens.kind(opening) != "(":
+        return None
+    closing = tokens.close(opening)
+    columns = [tokens.text(*_trim(tokens, *item)) for item in tokens.items(opening + 1, closing)]
+    opening = tokens.after(tokens.next(closing), "VALUES")
+    if opening < 0 or tokens.kind(opening) != "(":
+        return None
+    closing = tokens.close(opening)
+    items = [_trim(tokens, *item) for item in tokens.items(opening + 1, closing)]
+    lone = all(stop == start + 1 and tokens.kind(start) == ":" for start, stop in items)
+    rest = tokens.next(closing)
+    if tokens.kind(rest) == ";":
+        rest = tokens.next(rest)
+    if not columns or not lone or len(items) != len(columns) or rest < len(tokens):
+        return None
+    return Insert(table, tuple(columns))
 
 
 def _name_end(tokens: Tokens, i: int) -> int:

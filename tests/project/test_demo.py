@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from nexusql import DatabaseManager
-from nexusql.cli import demo, progress
+from nexusql import DatabaseManager, progress
+from nexusql.cli import demo, tables
 
 SMALL = ["--metrics", "1200", "--checkpoints", "130", "--single", "20"]
 
@@ -82,9 +82,9 @@ def without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_rich")
 def test_without_rich_progress_and_table_are_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.progress_bar("writing", 200) as advance:
-        for _ in range(4):
-            advance(50)
-    progress.print_table("Title", ("", "rows"), [["first", "1"], ["second", "1,000"]])
+        for done in (50, 100, 150, 200):
+            advance(done)
+    tables.print_table("Title", ("", "rows"), [["first", "1"], ["second", "1,000"]])
     said = capsys.readouterr()
     assert [line.split()[1] for line in said.err.splitlines()] == ["50", "100", "150", "200"]
     assert said.out.splitlines() == ["", "Title", "         rows", "------  -----", "first       1", "second  1,000"]

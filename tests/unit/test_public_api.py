@@ -23,7 +23,7 @@ ROUNDS = 12
 
 NAMES = {
     *("AsyncDatabaseManager", "ConnectionConfig", "DatabaseInterface", "DatabaseManager", "DatabaseType"),
-    *("BulkResult", "QueryResult", "Row", "Rows", "create_error_result", "create_query_result"),
+    *("BulkResult", "QueryResult", "Row", "RowError", "Rows", "create_error_result", "create_query_result"),
     *("Array", "Json", "MigrationRunner", "IMPLEMENTATION", "__version__"),
 }
 ERRORS = {name for name, value in vars(errors).items() if inspect.isclass(value)}

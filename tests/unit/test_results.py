@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nexusql.errors import InterfaceError
-from nexusql.results import BulkResult, QueryResult, Row, Rows, create_error_result, create_query_result
+from nexusql.results import BulkResult, QueryResult, Row, RowError, Rows, create_error_result, create_query_result
 
 TWO = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
 PICKLES = [
@@ -194,6 +194,8 @@ def test_a_bulk_result_is_a_receipt() -> None:
         [],
         [],
     )
-    assert BulkResult(1, "values", 0.1, [7], ["e"]) == BulkResult(
-        rowcount=1, strategy="values", elapsed=0.1, ids=[7], errors=["e"]
+    error = RowError(3, ValueError("no"), {"secret": "s3cr3t"})
+    assert BulkResult(1, "values", 0.1, [7], [error]) == BulkResult(
+        rowcount=1, strategy="values", elapsed=0.1, ids=[7], errors=[error]
     )
+    assert repr(error) == "RowError(index=3, error=ValueError('no'))"

@@ -15,6 +15,7 @@ from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.deadline import cut_after, readiness, within
 from nexusql.backends.errors import driver_error
+from nexusql.backends.mysql.bulk import MysqlBulk
 from nexusql.backends.mysql.cursor import MysqlCursor, hang_up
 from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
 from nexusql.backends.mysql.syntax import SYNTAX
@@ -65,6 +66,10 @@ class Connection(pymysql.connections.Connection):
     has_something_to_say: Callable[[], bool]
     server_status: int
     no_backslash_escapes = False  # as sql_mode has it
+    flavour = ""  # "mysql" or "mariadb"
+    version = (0, 0, 0)
+    character_set = ""
+    max_allowed_packet = 0  # bytes
     expects_slow_reader = False  # the server has been told that a stream may be read slowly
     _sock: Any
     _read_timeout: float | None
@@ -110,6 +115,10 @@ class MysqlBackend(CommonBackend):
     syntax = SYNTAX
     capabilities = Capabilities(transactional_ddl=False, fast_iteration=False)
 
+    def __init__(self, values: Values) -> None:
+        super().__init__(values)
+        self.bulk = MysqlBulk(values, self.execute, self.mogrify)
+
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open a session in utf8mb4. The driver's time-out ends once the server has accepted, so the wait is bounded
         from outside."""
@@ -123,10 +132,10 @@ class MysqlBackend(CommonBackend):
         """Ask the server for its modes, version and character sets; one round trip."""
         cursor = raw.cursor()
         cursor.execute(
-            "SELECT @@SESSION.sql_mode, @@version, @@character_set_client, @@character_set_connection,"
-            " @@character_set_results"
+            "SELECT @@max_allowed_packet, @@SESSION.sql_mode, @@version, @@character_set_client,"
+            " @@character_set_connection, @@character_set_results"
         )
-        ((sql_mode, version, *character_sets),) = cursor.fetchall()
+        ((raw.max_allowed_packet, sql_mode, version, *character_sets),) = cursor.fetchall()
         for name, character_set in zip(("client", "connection", "results"), character_sets, strict=True):
             if character_set not in UNICODE:
                 raise ConfigError(f"the session's character_set_{name} is {character_set}; nexusql needs utf8mb4")
@@ -138,13 +147,14 @@ class MysqlBackend(CommonBackend):
         if numbers < at_least:
             needed = ".".join(map(str, at_least))
             raise NotSupportedError(f"nexusql needs {name} {needed} or later; the server is {found[0]}")
+        raw.flavour, raw.version, raw.character_set = name.lower(), numbers, character_sets[0]
         modes = sql_mode.split(",")
         raw.no_backslash_escapes = "NO_BACKSLASH_ESCAPES" in modes
         return Session(
             SessionModes(
                 no_backslash_escapes=raw.no_backslash_escapes,
                 ansi_quotes="ANSI_QUOTES" in modes,
-                flavour=name.lower(),
+                flavour=raw.flavour,
                 version=numbers,
             ),
             f"{name} {found[0]}",
@@ -176,11 +186,20 @@ class MysqlBackend(CommonBackend):
             with suppress(Exception), cut_after(CLOSE_SECONDS, raw._sock.fileno()):
                 raw.close()
 
-    def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
+    def mogrify(self, raw: Raw, text: str, args: Sequence[Any]) -> str:
+        """The text with the driver's literals for `%s`, escaped as sql_mode has it."""
+        flag = NO_BACKSLASH_ESCAPES if raw.no_backslash_escapes else 0
+        if raw.open:  # the driver escapes by the flag, which modes_changed() tells not to be relied on
+            raw.server_status = raw.server_status & ~NO_BACKSLASH_ESCAPES | flag
+        written: str = raw.cursor().mogrify(text, args)
+        return written
+
+    def execute(self, raw: Raw, text: str | bytes, args: Sequence[Any] | None) -> Any:
         """Run driver text. A session whose reply could not be read to its end is closed: the next reply would be the
         rest of this one."""
         cursor = raw.cursor()
-        text = _rendered(raw, cursor, text, args)
+        if args is not None and isinstance(text, str):
+            text = self.mogrify(raw, text, args)
         try:
             cursor.execute(text)
         except BaseException as error:
@@ -190,7 +209,7 @@ class MysqlBackend(CommonBackend):
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mysql.cursor."""
-        return MysqlCursor(raw, _rendered(raw, raw.cursor(), text, args), size, self.connect)
+        return MysqlCursor(raw, self.mogrify(raw, text, args) if args is not None else text, size, self.connect)
 
     def status(self, raw: Raw) -> Status:
         """From the flags that come with the server's replies."""
@@ -255,17 +274,6 @@ class MysqlBackend(CommonBackend):
             params,
         )
         return dict(cursor.fetchall())
-
-
-def _rendered(raw: Raw, cursor: Any, text: str, args: Sequence[Any] | None) -> str:
-    """What is sent: the text with its arguments as literals."""
-    if args is None:
-        return text
-    flag = NO_BACKSLASH_ESCAPES if raw.no_backslash_escapes else 0
-    if raw.open:  # the driver escapes by the flag, which modes_changed() tells not to be relied on
-        raw.server_status = raw.server_status & ~NO_BACKSLASH_ESCAPES | flag
-    rendered: str = cursor.mogrify(text, args)
-    return rendered
 
 
 def make(

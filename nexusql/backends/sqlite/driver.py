@@ -3,7 +3,8 @@
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
 from decimal import Decimal
@@ -15,6 +16,7 @@ from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, one_of, whole_number
+from nexusql.backends.sqlite.bulk import SqliteBulk
 from nexusql.backends.sqlite.cursor import SqliteCursor
 from nexusql.backends.sqlite.error_codes import BY_EXTENDED_CODE, BY_PRIMARY_CODE, BY_TEXT
 from nexusql.backends.sqlite.syntax import SYNTAX
@@ -81,12 +83,17 @@ class SqliteBackend(CommonBackend):
 
     database_type = DatabaseType.SQLITE
     syntax = SYNTAX
-    capabilities = Capabilities(session_modes=False)
+    capabilities = Capabilities(session_modes=False, batches=True)
     no_args = ()
+
+    def __init__(self, values: Values) -> None:
+        super().__init__(values)
+        self.bulk = SqliteBulk(values)
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """An in-memory database lives in its one connection; a file has one writer at a time."""
-        return Capabilities(session_modes=False, shared_connection=config.in_memory, single_writer=not config.in_memory)
+        memory = config.in_memory
+        return replace(self.capabilities, shared_connection=memory, single_writer=not memory)
 
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open the file or the memory; folders are made, a file is set to WAL."""
@@ -158,6 +165,11 @@ class SqliteBackend(CommonBackend):
         """The driver's own call."""
         execute: Callable[[str, Any], Any] = raw.execute
         return execute
+
+    def execute_batch(self, raw: Raw, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """The driver's executemany."""
+        total: int = raw.executemany(text, rows).rowcount
+        return max(total, 0)
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.sqlite.cursor."""

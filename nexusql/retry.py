@@ -1,4 +1,4 @@
-"""Running a transaction again: after a conflict with another one, all of it, from its beginning."""
+"""Running a whole transaction again where it met a conflict."""
 
 import logging
 import random
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from nexusql.current import open_in
 from nexusql.engine import Engine
 from nexusql.errors import (
     ConnectionLost,
@@ -15,7 +16,7 @@ from nexusql.errors import (
     SerializationFailure,
     TransactionAborted,
 )
-from nexusql.transaction import Transaction, TransactionBlock, open_in
+from nexusql.transaction import Transaction, TransactionBlock
 
 logger = logging.getLogger("nexusql.transaction")
 

@@ -1,0 +1,322 @@
+"""Bulk writes on PostgreSQL: COPY, by way of a temporary table where keys may conflict; INSERT where COPY is closed."""
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import count, islice
+from typing import Any
+
+from nexusql._speedups import STR, copy_rows
+from nexusql.backends.base import Raw
+from nexusql.backends.bulk import (
+    Record,
+    Taken,
+    Target,
+    Writer,
+    blames_row,
+    column_list,
+    conflict_clause,
+)
+from nexusql.backends.postgresql.catalogue import Run, describe
+from nexusql.backends.postgresql.copytext import form
+from nexusql.backends.postgresql.syntax import SYNTAX
+from nexusql.backends.tables import Column, Table
+from nexusql.backends.values import Values
+from nexusql.errors import Error, OperationalError
+from nexusql.sql.identifiers import quote_identifier
+from nexusql.sql.lexical import SessionModes
+
+CHUNK = 4_000_000  # bytes of COPY data that are sent at once
+PIECE = 1 << 18  # bytes that psycopg2 asks for at a time
+ROWS = 100  # of one INSERT, where COPY is closed
+PLACE = "nexusql_place"  # the column that numbers the rows of a temporary table
+
+# What PL/pgSQL raises, and what is longer than an index or a page can hold.
+_ROW_CODES = frozenset({"P0001", "P0002", "P0003", "P0004", "54000"})
+# Where the server's source reports a RAISE with a code of its own, and a policy of row-level security: that one has the
+# code of a missing privilege on the table.
+_ROW_FUNCTIONS = frozenset({"exec_stmt_raise", "ExecWithCheckOptions"})
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
+
+_serial = count(1)
+
+
+class PostgresqlBulk:
+    """See nexusql.backends.bulk.BulkWrites."""
+
+    default_row = "DEFAULT VALUES"
+
+    def __init__(self, values: Values, run: Run) -> None:
+        self._values = values
+        self._run = run
+
+    def returns(self, modes: SessionModes) -> bool:
+        """See nexusql.backends.bulk.BulkWrites."""
+        return True
+
+    def describe(self, raw: Raw, table: str) -> Table | None:
+        """From the system catalogues."""
+        return describe(self._run, raw, table)
+
+    def writer(self, raw: Raw, target: Target) -> Writer:
+        """COPY into the table, or beside it where rows may conflict; INSERT where that is not allowed."""
+        obstacle = _obstacle(target)
+        if obstacle or not target.columns:
+            return InsertWriter(target, self._values, self._run, obstacle)
+        if target.conflict:
+            return MergeWriter(target, self._values, self._run)
+        return CopyWriter(target, self._values, self._run)
+
+    def blames_row(self, error: Error) -> bool:
+        """See nexusql.backends.bulk.BulkWrites."""
+        function = getattr(getattr(error.__cause__, "diag", None), "source_function", None)
+        return blames_row(error, _ROW_CODES) or (
+            function in _ROW_FUNCTIONS and not isinstance(error, OperationalError)  # to be tried again, as it says
+        )
+
+
+def _obstacle(target: Target) -> str:
+    """Why rows cannot be copied; "" where they can."""
+    table = target.table
+    if table.obstacle:
+        return table.obstacle
+    needed: tuple[str, ...] = (target.returning,) if target.returning else ()
+    if target.conflict is not None:
+        if table.no_staging:
+            return table.no_staging
+        if target.returning and not table.primary and target.conflict.action == "ignore":
+            return "without a primary key nothing tells which rows were inserted"
+        needed = merging_needs(target)
+    computed = next((name for name in needed if table.columns[name].generated), None)
+    return "" if computed is None else f"{computed} is computed by the database"
+
+
+class TextWriter(Writer):
+    """Takes rows as the text that COPY reads."""
+
+    def __init__(self, target: Target, values: Values, run: Run) -> None:
+        super().__init__(target)
+        self._run = run
+        forms = [form(values, target.table.columns[name].type) for name in target.columns]
+        self._masks = tuple(mask for mask, _ in forms)
+        self._converters = tuple(convert for _, convert in forms)
+        self._pieces: list[bytes] = []
+        self._taken = 0
+        self._records: list[Record] | None = None
+
+    def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
+        """Write rows as text."""
+        target = self.target
+        records = kept if self._records is None else []
+        room = max(CHUNK - self.waiting, 0)
+        data, taken, status, detail = copy_rows(
+            first, rows, target.names, target.surplus, self._masks, self._converters, max_rows, room, records
+        )
+        if self._records is not None and records is not None:
+            self._records += records
+            if kept is not None:
+                kept += records
+        if taken:
+            self._pieces.append(data)
+            self._taken += taken
+            self.waiting += len(data)
+        return Taken(taken, status, detail)
+
+    def flush(self, raw: Raw) -> None:
+        """Write what was taken."""
+        pieces, taken = self._pieces, self._taken
+        self._pieces, self._taken, self.waiting = [], 0, 0
+        if taken:
+            self._write(raw, b"".join(pieces), taken)
+
+    @abstractmethod
+    def _write(self, raw: Raw, data: bytes, taken: int) -> None:
+        """Write rows of COPY text."""
+
+
+def _copy(raw: Raw, table: str, columns: str, data: bytes) -> int:
+    cursor = raw.cursor()
+    cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", BytesIO(data), PIECE)
+    written: int = cursor.rowcount
+    return written
+
+
+class CopyWriter(TextWriter):
+    """COPY .. FROM STDIN."""
+
+    strategy = "copy"
+
+    def __init__(self, target: Target, values: Values, run: Run) -> None:
+        super().__init__(target, values, run)
+        self._columns = column_list(target.columns, SYNTAX)
+        self._drawn: Column | None = None
+        if target.returning in target.columns:
+            self._records = []
+        elif target.returning is not None:
+            self._drawn = target.table.columns[target.returning]
+            self._columns = column_list((*target.columns, target.returning), SYNTAX)
+
+    def _write(self, raw: Raw, data: bytes, taken: int) -> None:
+        if self._drawn is not None:
+            drawn = self._draw(raw, self._drawn, taken)
+            self.ids += [value for value, _ in drawn]
+            texts = ((text,) for _, text in drawn)
+            fields, *_ = copy_rows(None, texts, None, False, (STR,), (str,), taken, CHUNK * taken, None)
+            lines = zip(data.split(b"\n")[:taken], fields.split(b"\n")[:taken], strict=True)
+            data = b"".join([b"%b\t%b\n" % pair for pair in lines])
+        elif self._records is not None:
+            self.ids += [self.target.value(record, str(self.target.returning)) for record in self._records]
+            self._records = []
+        self.stored += _copy(raw, self.target.table.sql, self._columns, data)
+
+    def _draw(self, raw: Raw, column: Column, number: int) -> list[tuple[Any, str | None]]:
+        """Values of a column's default, as many as there are rows, each also as text: COPY returns none."""
+        values = f"SELECT ({column.default or 'NULL'}) FROM pg_catalog.generate_series(1, {number}) OFFSET 0"
+        drawn: list[tuple[Any, str | None]] = self._run(
+            raw, f"SELECT value, value::text FROM ({values}) AS drawn (value)", None
+        ).fetchall()
+        return drawn
+
+
+class MergeWriter(TextWriter):
+    """COPY into a temporary table, whose rows then go to their table all at once, however many they are.
+
+    Rows that are equal by the key, which the server judges, are told apart there: an upsert takes the last of them, and
+    what is there already is left alone where conflicts are ignored.
+    """
+
+    strategy = "copy+merge"
+
+    def __init__(self, target: Target, values: Values, run: Run) -> None:
+        super().__init__(target, values, run)
+        assert target.conflict is not None
+        self._conflict = target.conflict
+        # Defaults of these are drawn while rows are copied, so that each row of the input has its own.
+        self._drawn = tuple(name for name in dict.fromkeys(merging_needs(target)) if name not in target.columns)
+        self._columns = column_list((*target.columns, *self._drawn), SYNTAX)
+        self._stage = ""
+
+    def _write(self, raw: Raw, data: bytes, taken: int) -> None:
+        if not self._stage:
+            self._create(raw)
+        _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
+
+    def _create(self, raw: Raw) -> None:
+        """A temporary table with the columns as they are in their table, and the rows' order."""
+        table = self.target.table
+        stage = f"pg_temp.nexusql_rows_{next(_serial)}"
+        text = (
+            f"CREATE TEMPORARY TABLE {stage.partition('.')[2]} ON COMMIT DROP AS"
+            f" SELECT {self._columns} FROM {table.sql} WITH NO DATA;"
+            f" ALTER TABLE {stage} ADD COLUMN {PLACE} bigint GENERATED ALWAYS AS IDENTITY"
+        )
+        for name in self._drawn:
+            default = table.columns[name].default or "NULL"
+            text += f", ALTER COLUMN {quote_identifier(name, SYNTAX)} SET DEFAULT {default}"
+        self._run(raw, text, None)
+        self._stage = stage
+
+    def settle(self, raw: Raw) -> None:
+        """Merge what was copied into the table."""
+        if not self._stage:
+            return
+        insert = (
+            f"INSERT INTO {self.target.table.sql} ({self._columns}) OVERRIDING SYSTEM VALUE SELECT {self._columns}"
+            f" FROM ({self._survivors()}) AS rows ORDER BY {PLACE}{conflict_clause(self.target, SYNTAX)}"
+        )
+        if self.target.returning is None:
+            self.stored += self._run(raw, insert, None).rowcount
+        else:
+            self._merge_and_tell(raw, insert, self.target.returning)
+        self._run(raw, f"DROP TABLE {self._stage}", None)
+        self._stage = ""
+
+    def _survivors(self) -> str:
+        """The rows that no later row of the same key replaces; where a part of the key is NULL, none does, unless the
+        key holds NULLs to be equal."""
+        if self._conflict.action == "ignore":
+            return f"SELECT * FROM {self._stage}"
+        key = column_list(self._conflict.key, SYNTAX)
+        alone = ""
+        if self._conflict.key not in self.target.table.keys_with_null:
+            nulls = " OR ".join(f"{quote_identifier(name, SYNTAX)} IS NULL" for name in self._conflict.key)
+            alone = f", CASE WHEN {nulls} THEN {PLACE} END"
+        return f"SELECT DISTINCT ON ({key}{alone}) * FROM {self._stage} ORDER BY {key}{alone}, {PLACE} DESC"
+
+    def _merge_and_tell(self, raw: Raw, insert: str, returning: str) -> None:
+        """Merge, and tell of each row the value that the row of its key has now: of ignored rows none has one, and of
+        inserted rows with one key the first has it."""
+        witness = _witness(self.target)
+        names = [quote_identifier(name, SYNTAX) for name in witness]
+        equal = "IS NOT DISTINCT FROM" if witness in self.target.table.keys_with_null else "="
+        same = " AND ".join(f"new.k{i} {equal} s.{name}" for i, name in enumerate(names))
+        value = quote_identifier(returning, SYNTAX)
+        if self._conflict.action == "ignore":
+            keys = ", ".join(f"s.{name}" for name in names)
+            told = f"CASE WHEN row_number() OVER (PARTITION BY {keys} ORDER BY {PLACE}) = 1 THEN new.told END"
+        else:  # a row is not found again where a part of its key is NULL, and then it was inserted as it is
+            told = f"CASE WHEN new.there THEN new.told ELSE s.{value} END"
+        found = ", ".join(f"{name} AS k{i}" for i, name in enumerate(names))
+        text = (
+            f"WITH new AS ({insert} RETURNING {found}, {value} AS told, TRUE AS there)"
+            f" SELECT (SELECT count(*) FROM new), {told} FROM {self._stage} AS s LEFT JOIN new ON {same}"
+            f" ORDER BY {PLACE}"
+        )
+        rows = self._run(raw, text, None).fetchall()
+        self.stored += rows[0][0]
+        self.ids += [value for _, value in rows]
+
+
+def _witness(target: Target) -> tuple[str, ...]:
+    """The key by which a row is found again."""
+    assert target.conflict is not None
+    return target.table.primary if target.conflict.action == "ignore" else target.conflict.key
+
+
+def merging_needs(target: Target) -> tuple[str, ...]:
+    """The columns that rows must have, beside those that they are given, to be merged as asked for."""
+    if target.returning is not None:
+        return (target.returning, *_witness(target))
+    assert target.conflict is not None
+    return target.conflict.key if target.conflict.action == "update" else ()
+
+
+class InsertWriter(TextWriter):
+    """INSERT, its values as the same text that COPY would get: untyped, so that they take the columns' types."""
+
+    def __init__(self, target: Target, values: Values, run: Run, obstacle: str) -> None:
+        super().__init__(target, values, run)
+        updates = target.conflict is not None and target.conflict.action == "update"
+        # One statement cannot update a row twice, and what it returns has no promised order.
+        self._by_row = updates or target.returning is not None or not target.columns
+        self.strategy = "rows" if self._by_row else "values"
+        self.shortfall = obstacle
+        columns = column_list(target.columns, SYNTAX)
+        self._head = f"INSERT INTO {target.table.sql} ({columns}) OVERRIDING SYSTEM VALUE VALUES "
+        self._marks = f"({', '.join(['%s'] * len(target.columns))})"
+        self._tail = conflict_clause(target, SYNTAX)
+        if not target.columns:
+            self._head, self._marks = f"INSERT INTO {target.table.sql} DEFAULT VALUES", ""
+        if target.returning:
+            self._tail += f" RETURNING {quote_identifier(target.returning, SYNTAX)}"
+
+    def _write(self, raw: Raw, data: bytes, taken: int) -> None:
+        step = 1 if self._by_row else ROWS
+        lines = iter(data.decode().split("\n")[:taken])
+        while rows := list(islice(lines, step)):
+            values = [_field(text) for row in rows for text in row.split("\t")] if self._marks else None
+            text = self._head + ", ".join([self._marks] * len(rows)) + self._tail
+            cursor = self._run(raw, text, values)
+            self.stored += cursor.rowcount
+            if self.target.returning:
+                returned = cursor.fetchall()
+                self.ids.append(returned[0][0] if returned else None)
+
+
+def _field(text: str) -> str | None:
+    """A field of COPY text as it was before it was escaped."""
+    if text == "\\N":
+        return None
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text) if "\\" in text else text

@@ -1,0 +1,266 @@
+"""Bulk writes on SQLite: prepared INSERTs of many rows each, and of one row for what is left over."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+from typing import Any
+
+from nexusql._speedups import END, flat_rows
+from nexusql.backends.base import Raw
+from nexusql.backends.bulk import (
+    Record,
+    RowFault,
+    Taken,
+    Target,
+    Writer,
+    blames_row,
+    column_list,
+    conflict_clause,
+    counts_keys,
+    table_parts,
+)
+from nexusql.backends.common import error_of_python
+from nexusql.backends.sqlite.syntax import SYNTAX
+from nexusql.backends.tables import Column, Table
+from nexusql.backends.values import Values
+from nexusql.errors import Error, ParameterError
+from nexusql.sql.identifiers import quote_identifier
+from nexusql.sql.lexical import SessionModes
+
+# Parameters of one statement: with more the time a row no longer falls, while preparing it takes longer.
+PARAMETERS = 1000
+MOST_BYTES = 4_000_000  # of text and blobs that wait to be written
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_serial = count(1)
+
+
+class SqliteBulk:
+    """See nexusql.backends.bulk.BulkWrites."""
+
+    default_row = "DEFAULT VALUES"
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def returns(self, modes: SessionModes) -> bool:
+        """See nexusql.backends.bulk.BulkWrites."""
+        return True
+
+    def describe(self, raw: Raw, table: str) -> Table | None:
+        """From SQLite's pragmas; of a name without a schema, the table that a statement would find."""
+        parts = [name for name, _ in table_parts(table)]
+        if len(parts) > 2:
+            raise ParameterError(f"the table name {table!r} has more parts than SQLite has")
+        *schema, name = parts
+        known = "SELECT name FROM pragma_database_list WHERE name = ? COLLATE NOCASE"
+        quoted = ".".join(quote_identifier(part, SYNTAX) for part in parts)
+        if schema and not raw.execute(known, schema).fetchall():  # a pragma would name the schema only
+            raw.execute(f"SELECT 1 FROM {quoted} WHERE 0")
+        names = ", ".join("?" * len(parts))
+        listed = f"SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo({names})"
+        found = raw.execute(listed, [name, *schema]).fetchall()
+        if not found:
+            raw.execute(f"SELECT 1 FROM {quoted} WHERE 0")
+            return None
+        primary = tuple(name for name, *_ in sorted((r for r in found if r[3]), key=lambda r: r[3]))
+        listed = f'SELECT name, origin FROM pragma_index_list({names}) WHERE "unique" AND NOT partial'
+        indexes = raw.execute(listed, [name, *schema]).fetchall()
+        # A lone INTEGER PRIMARY KEY is another name of the row's number, and has no index of its own.
+        numbered = len(primary) == 1 and not any(origin == "pk" for _, origin in indexes)
+        keys = [primary] if primary else []
+        for index, origin in indexes:
+            listed = f"SELECT name FROM pragma_index_info({names}) ORDER BY seqno"
+            key = tuple(column for (column,) in raw.execute(listed, [index, *schema]).fetchall())
+            if origin != "pk" and None not in key:  # None stands for an expression
+                keys.append(key)
+        columns = {
+            column: Column(column, kind, default or "", numbered and pk > 0, hidden in (2, 3))
+            for column, kind, default, pk, hidden in found
+            if hidden != 1
+        }
+        return Table(table, quoted, columns, primary, tuple(keys))
+
+    def writer(self, raw: Raw, target: Target) -> Writer:
+        """INSERTs of many rows; of one row each where values are wanted back, since RETURNING promises no order."""
+        return SqliteWriter(target, self._values)
+
+    def blames_row(self, error: Error) -> bool:
+        """See nexusql.backends.bulk.BulkWrites."""
+        return blames_row(error, frozenset())
+
+
+class SqliteWriter(Writer):
+    """INSERT .. VALUES (..), (..)."""
+
+    def __init__(self, target: Target, values: Values) -> None:
+        super().__init__(target)
+        self._values = values
+        self._width = width = len(target.columns)
+        self._pending: list[Any] = []
+        self._taken = 0
+        self._seen = SeenKeys(target) if counts_keys(target) else None
+        if width:
+            marks = f"({', '.join('?' * width)})"
+            head = f"INSERT INTO {target.table.sql} ({column_list(target.columns, SYNTAX)}) VALUES "
+            tail = conflict_clause(target, SYNTAX)
+        else:
+            marks, head, tail = "", f"INSERT INTO {target.table.sql} DEFAULT VALUES", ""
+        if target.returning:
+            tail += f" RETURNING {quote_identifier(target.returning, SYNTAX)}"
+        self._by_row = bool(target.returning) or not width
+        self.strategy = "rows" if self._by_row else "values"
+        self._many = max(1, PARAMETERS // (width or 1))
+        self._one_text = head + marks + tail
+        self._many_text = head + ", ".join([marks] * self._many) + tail
+
+    def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
+        """Bind values as every statement does."""
+        values, target = self._values, self.target
+        adapters, otherwise, room = values.adapters, values.adapt_other, max(MOST_BYTES - self.waiting, 0)
+        flat, count, status, detail = flat_rows(
+            first, rows, target.names, self._width, target.surplus, adapters, otherwise, max_rows, kept, room
+        )
+        self._pending += flat
+        self._taken += count
+        if status != END and (count < max_rows or count == 1):  # else they are written next, and not worth the time
+            self.waiting += sum(len(value) for value in flat if isinstance(value, (str, bytes)))
+        return Taken(count, status, detail)
+
+    def flush(self, raw: Raw) -> None:
+        """Write what was taken."""
+        flat, taken = self._pending, self._taken
+        self._pending, self._taken, self.waiting = [], 0, 0
+        try:
+            if taken and self._seen is not None:
+                self._seen.add(raw, flat, self._width)
+            written = self._write_each(raw, flat, taken) if self._by_row else self._write_many(raw, flat)
+        except (OverflowError, UnicodeEncodeError) as error:
+            place = next((place for place, value in enumerate(flat) if not _is_bindable(value)), None)
+            if place is None:
+                raise
+            row, column = place // self._width, self.target.columns[place % self._width]
+            raise RowFault(str(error_of_python(error, None)), row, column) from error
+        self.stored = self.stored + written if self._seen is None else self._seen.count
+
+    def _write_many(self, raw: Raw, flat: list[Any]) -> int:
+        step = self._many * self._width
+        whole = len(flat) - len(flat) % step
+        written: int = 0
+        for start in range(0, whole, step):
+            written += raw.execute(self._many_text, flat[start : start + step]).rowcount
+        if whole < len(flat):
+            written += raw.executemany(self._one_text, _tuples(flat[whole:], self._width)).rowcount
+        return written
+
+    def _write_each(self, raw: Raw, flat: list[Any], taken: int) -> int:
+        """Row by row: RETURNING promises no order among the rows of one statement."""
+        values = iter(flat)
+        written = 0
+        for _ in range(taken):
+            cursor = raw.execute(self._one_text, tuple(islice(values, self._width)))
+            if self.target.returning:
+                returned = cursor.fetchall()
+                self.ids.append(returned[0][0] if returned else None)
+                written += len(returned)
+            else:
+                written += cursor.rowcount
+        return written
+
+    def settle(self, raw: Raw) -> None:
+        """Forget the keys."""
+        if self._seen is not None:
+            self._seen.close(raw)
+
+
+class SeenKeys:
+    """The keys of an upsert's rows, kept by SQLite, which alone knows which of them are equal.
+
+    A row that a later one of the same columns replaces is not stored in the end, so `count` counts keys and not rows.
+    """
+
+    def __init__(self, target: Target) -> None:
+        assert target.conflict is not None
+        self._settled = 0
+        self._count = 0
+        self._table = target.table
+        self._key = target.conflict.key
+        self._positions = [target.columns.index(name) for name in self._key]
+        self._first: list[tuple[Any, ...]] = []
+        self._insert = ""
+
+    @property
+    def count(self) -> int:
+        """The number of keys; those that were seen before `close` count again."""
+        return self._settled + self._count
+
+    def add(self, raw: Raw, flat: Sequence[Any], width: int) -> None:
+        """Take the keys of rows into account; a table is made for them when a second row comes."""
+        keys = list(zip(*(flat[position::width] for position in self._positions), strict=True))
+        if not self._insert:
+            keys = self._first = self._first + keys
+            if len(keys) < 2:
+                self._count = len(keys)
+                return
+            self._create(raw)
+            self._count = 0
+        self._count += raw.executemany(self._insert, keys).rowcount
+
+    def _create(self, raw: Raw) -> None:
+        types = [_affinity(self._table.columns[name].type) for name in self._key]
+        collations = _collations(raw, self._table, self._key)
+        self._name = name = f"nexusql_seen_keys_{next(_serial)}"
+        declared = ", ".join(f"k{i} {affinity}" for i, affinity in enumerate(types))
+        indexed = ", ".join(f"k{i} COLLATE {quote_identifier(c, SYNTAX)}" for i, c in enumerate(collations))
+        raw.execute(f"CREATE TEMP TABLE {name} ({declared})")
+        raw.execute(f"CREATE UNIQUE INDEX temp.{name}_index ON {name} ({indexed})")
+        self._insert = f"INSERT INTO temp.{name} VALUES ({', '.join('?' * len(types))}) ON CONFLICT DO NOTHING"
+
+    def close(self, raw: Raw) -> None:
+        """Drop what is kept."""
+        if self._insert:
+            raw.execute(f"DROP TABLE temp.{self._name}")
+        self._settled += self._count
+        self._count, self._insert, self._first = 0, "", []
+
+
+def _is_bindable(value: Any) -> bool:
+    """False for a whole number beyond 64 bits and for half a surrogate pair, which the driver alone finds."""
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return not isinstance(value, str) or not _SURROGATE.search(value)
+
+
+def _tuples(flat: list[Any], width: int) -> Iterator[tuple[Any, ...]]:
+    return zip(*[iter(flat)] * width, strict=True)
+
+
+def _affinity(declared: str) -> str:
+    """The affinity of a declared type (https://www.sqlite.org/datatype3.html, 3.1)."""
+    kind = declared.upper()
+    for fragments, affinity in _AFFINITIES:
+        if any(fragment in kind for fragment in fragments):
+            return affinity
+    return "NUMERIC" if kind else "BLOB"
+
+
+_AFFINITIES = (
+    (("INT",), "INTEGER"),
+    (("CHAR", "CLOB", "TEXT"), "TEXT"),
+    (("BLOB",), "BLOB"),
+    (("REAL", "FLOA", "DOUB"), "REAL"),
+)
+
+
+def _collations(raw: Raw, table: Table, key: tuple[str, ...]) -> list[str]:
+    """The collation by which each column of a unique key is compared."""
+    *schema, name = [part for part, _ in table_parts(table.name)]
+    names = ", ".join("?" * (1 + len(schema)))
+    indexes = raw.execute(f'SELECT name FROM pragma_index_list({names}) WHERE "unique"', [name, *schema])
+    for (index,) in indexes.fetchall():
+        columns = f"SELECT name, coll FROM pragma_index_xinfo({names}) WHERE key"
+        collations = dict(raw.execute(columns, [index, *schema]).fetchall())
+        if set(collations) == set(key):
+            return [collations[column] for column in key]
+    return ["BINARY"] * len(key)  # the number of a row, which is compared as a number
