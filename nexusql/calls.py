@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from typing import Any, Literal, TypeVar, overload
 
@@ -15,7 +15,7 @@ from nexusql.engine import Engine, Params
 from nexusql.errors import NotSupportedError
 from nexusql.progress import Progress
 from nexusql.results import BulkResult, Record, Row, Rows
-from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes
+from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
 from nexusql.stream import Source, Stream, as_dicts, as_instances
 
 T = TypeVar("T")
@@ -39,6 +39,10 @@ class Calls(ABC):
     @abstractmethod
     def _unit(self) -> AbstractContextManager[Connection]:
         """A connection in a transaction of which what is done inside is one part: kept as a whole, or undone."""
+
+    @abstractmethod
+    def _stands(self) -> bool:
+        """Whether what units have done is still there: not where they were part of a transaction that is lost."""
 
     @abstractmethod
     def _ask(self, question: Callable[[Connection], T]) -> T:
@@ -103,20 +107,23 @@ class Calls(ABC):
         lists in the order of the placeholders; a generator is read as it goes. Raises what `execute` raises.
         """
         given = iter(rows)
-        first = next(given, None)
-        if first is None:
+        try:
+            first = next(given)
+        except StopIteration:
             return 0
-        rows = chain((first,), given)
         engine = self._running()
         statement, _ = engine.prepare(sql, first, engine.modes)
+        rows = chain((first,), given)
         if can_batch(engine, statement) and statement.insert is None:
             with self._unit() as connection:
                 return execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
-        if statement.insert is None or not statement.plain:
-            return self._execute_each(sql, rows)
-        options = BulkOptions(columns=statement.insert.columns)
-        shapes = StatementShapes(statement.insert, statement.names)
-        return BulkWrite(engine, self._unit, statement.insert.table, shapes, options).run(rows).rowcount
+        if statement.insert is not None and statement.plain and statement.order is None:
+            options = BulkOptions(columns=statement.insert.columns)
+            shapes = StatementShapes(statement.insert, statement.names)
+            write = BulkWrite(engine, self._unit, self._stands, statement.insert.table, shapes, options)
+            with suppress(Unsuitable):  # told before any row but the first is taken
+                return write.run(rows).rowcount
+        return self._execute_each(sql, chain((first,), given))
 
     def bulk_insert(
         self,
@@ -159,7 +166,8 @@ class Calls(ABC):
             CHUNK if chunk_size is None else chunk_size,
             on_error,
         )
-        return BulkWrite(self._running(), self._unit, table, TableShapes(options), options).run(rows, progress)
+        write = BulkWrite(self._running(), self._unit, self._stands, table, TableShapes(options), options)
+        return write.run(rows, progress)
 
     def insert(self, table: str, row: Mapping[str, Any], *, returning: str | Sequence[str] | None = None) -> Any:
         """Insert one row; gives its key as the database has it, the primary key or else the column that numbers rows.
@@ -168,11 +176,14 @@ class Calls(ABC):
         None. Columns that are not in the row have their defaults. Raises what `execute` raises.
         """
         engine = self._running()
-        described = self._ask(lambda connection: engine.table(connection, table, having=tuple(row)))
-        columns = tuple(described.writable(name).name for name in row)
-        names = described.own_key if returning is None else returning
-        listed = (names,) if isinstance(names, str) else tuple(names or ())
-        wanted = tuple(described.column(name).name for name in listed)
+
+        def read(described: Table) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:
+            columns = tuple(described.writable(name).name for name in row)
+            names = described.own_key if returning is None else returning
+            listed = (names,) if isinstance(names, str) else tuple(names or ())
+            return described, columns, tuple(described.column(name).name for name in listed)
+
+        described, columns, wanted = self._ask(lambda connection: engine.described(connection, table, read))
         found = self._insert_row(described, columns, tuple(row.values()), wanted)
         several = returning is not None and not isinstance(returning, str)
         return found if several else next(iter(found.values()), None)
@@ -196,6 +207,10 @@ class Calls(ABC):
             if key is None:
                 raise NotSupportedError(f"{table.name} has no key by which the new row could be found again")
             value = dict(zip(columns, values, strict=True)).get(key)
+            if value is None and not table.columns[key].numbered:
+                raise NotSupportedError(
+                    f"{engine.modes.flavour} does not tell the {key!r} that it gives to a row; give it in the row"
+                )
             if value is None:
                 value = self.fetch_value("SELECT LAST_INSERT_ID()")
             if wanted == (key,):

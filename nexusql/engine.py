@@ -4,9 +4,10 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from nexusql._speedups import bind, bind_sequence, extend_dicts
 from nexusql.backends.base import Backend, Capabilities, Cursor, Status
@@ -25,6 +26,7 @@ from nexusql.errors import (
     ProgrammingError,
     TranslationError,
     TranslationWarning,
+    UndefinedColumn,
     UndefinedTable,
 )
 from nexusql.leases import Holder, callers_level
@@ -40,6 +42,8 @@ from nexusql.writer import WriterLock, writer_lock
 logger = logging.getLogger("nexusql")
 
 REMEMBERED_WARNINGS = 10_000
+
+T = TypeVar("T")
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 
@@ -360,18 +364,23 @@ class Engine:
             types = known[table] = connection.column_types(table)
         return types
 
-    def table(self, connection: Connection, name: str, *, having: Collection[str] = ()) -> Table:
-        """A table's description, asked once until the next DDL, and again where it has not all the columns that it is
-        `having` now. Raises UndefinedTable."""
+    def described(self, connection: Connection, name: str, use: Callable[[Table], T]) -> T:
+        """What `use` makes of a table's description, which is asked for once until the next DDL, and again where `use`
+        refuses it: another session may have changed the table. Raises UndefinedTable, and what `use` raises."""
         known = self._tables  # as it is now, for the same reason
-        found = None if connection.needs_reset else known.get(name)
-        if found is None or not all(map(found.has, having)):
+        if name in known and not connection.needs_reset:
+            with suppress(ParameterError, UndefinedColumn):
+                return use(known[name])
+        try:
             found = connection.perform(self.backend.bulk.describe, name)
             if found is None:
                 raise UndefinedTable(f"there is no table {name}")
-            if not connection.needs_reset:
-                known[name] = found
-        return found
+        except Error as error:
+            error.sql = error.sql or f"INSERT INTO {name}"
+            raise
+        if not connection.needs_reset:
+            known[name] = found
+        return use(found)
 
     def forget_tables(self) -> None:
         """Ask for tables and their column types again, after DDL and when its transaction has ended, either way."""

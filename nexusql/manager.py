@@ -331,10 +331,9 @@ class DatabaseManager(Calls, DatabaseInterface):
 
     def migrate(self, paths: Sequence[str | Path] = (), *, apply_schema: bool = True) -> None:
         """Connect if need be, apply the packaged schema, then each folder in order. Raises MigrationError."""
-        from nexusql.migrations.runner import MigrationRunner
+        from nexusql.migrations.start import migrate
 
-        self.connect(raise_errors=True)
-        MigrationRunner.apply_all(self, paths, apply_schema=apply_schema)
+        migrate(self, paths, apply_schema=apply_schema)
 
     async def initialize(
         self, apply_schema: bool = True, app_migration_paths: Sequence[str | Path] | None = None
@@ -362,6 +361,11 @@ class DatabaseManager(Calls, DatabaseInterface):
         else:
             with TransactionBlock(engine) as transaction, transaction.unit(savepoint=False) as connection:
                 yield connection
+
+    def _stands(self) -> bool:
+        engine = self._engine
+        outer = None if engine is None else open_in(engine)
+        return outer is None or outer._stands()
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
         engine = self._connected()

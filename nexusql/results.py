@@ -147,7 +147,8 @@ class RowError:
 class BulkResult:
     """The receipt of a bulk write.
 
-    `rowcount` is the number of rows of the input that are stored now (where conflicts are ignored, those inserted),
+    `done` is the number of rows of the input that are accounted for: stored, left out or refused. `rowcount` is the
+    number of those that are stored now (where conflicts are ignored, those inserted),
     `strategy` the path taken, `elapsed` seconds. `ids` are the values of the `returning` column in the order of the
     input, None for a row that was left out; `errors` the rows that were refused, where others were let pass.
 
@@ -160,3 +161,4 @@ class BulkResult:
     elapsed: float
     ids: list[Any] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
+    done: int = 0

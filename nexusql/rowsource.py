@@ -1,21 +1,22 @@
 """Rows as callers have them, made ready to be written: any iterable of dicts, tuples, lists or dataclass instances."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 from nexusql.errors import ParameterError
 
-NO_ROW = object()  # for None could be a row, if a wrong one
 ACCEPTED = "a dict, a tuple or list with columns=, a named tuple or a dataclass instance"
 
+NOTHING: Any = object()  # in the place of a row, where there is none
 
-class RowSource:
-    """An iterator of dicts, or of tuples and lists in the order of `columns`; one row may be given back to it.
 
-    `position` counts the rows that were taken for good. Raises ParameterError for rows of another kind.
+class RowSource(Iterator[Any]):
+    """An iterator of dicts, or of tuples and lists in the order of `columns`; rows may be given back to it.
+
+    `position` counts the rows that were taken for good. What is no row is handed on as it is, for the caller to refuse.
     """
 
     def __init__(self, rows: Iterable[Any], columns: Sequence[str] | None = None) -> None:
@@ -24,10 +25,11 @@ class RowSource:
         self.columns = None if columns is None else tuple(columns)
         self.position = 0
         self._indexes: Sequence[int] | None = None
-        self._returned: Any = NO_ROW
-        given = iter(rows)
-        first = next(given, NO_ROW)
-        self.rows: Iterator[Any] = iter(()) if first is NO_ROW else self._normal(first, given)
+        self._returned: list[Any] = []
+        self.rows = given = iter(rows)
+        for first in given:
+            self.rows = self._normal(first, given)
+            break
 
     def _normal(self, first: Any, rows: Iterator[Any]) -> Iterator[Any]:
         """The rows as dicts, tuples or lists, as the first one tells."""
@@ -35,17 +37,25 @@ class RowSource:
         if isinstance(first, dict):
             return whole
         if isinstance(first, (tuple, list)):
-            self.columns = self.columns or getattr(first, "_fields", None)
             if self.columns is None:
-                raise ParameterError(f"rows of {type(first).__name__} need columns=, their names in order")
+                self.columns = getattr(first, "_fields", None)
+                if self.columns is None:
+                    raise ParameterError(f"rows of {type(first).__name__} need columns=, their names in order")
+                return _named(type(first), whole)
             return whole
         if isinstance(first, Mapping):
-            return map(dict, whole)
+            return (dict(row) if isinstance(row, Mapping) else row for row in whole)
         if dataclasses.is_dataclass(first) and not isinstance(first, type):
-            names = tuple(field.name for field in dataclasses.fields(first))
-            self.columns = self.columns or names
+            if self.columns is None:
+                self.columns = tuple(field.name for field in dataclasses.fields(first))
             return _attributes(type(first), self.columns, whole)
-        raise ParameterError(f"row 0 is a {type(first).__name__}; a row is {ACCEPTED}")
+        return self._behind(first, rows)
+
+    def _behind(self, wrong: Any, rows: Iterator[Any]) -> Iterator[Any]:
+        """What is no row, and the rows behind it, as the first of them tells."""
+        yield wrong
+        for first in rows:
+            yield from self._normal(first, rows)
 
     @classmethod
     def again(cls, rows: Sequence[tuple[int, Any]], columns: Sequence[str] | None) -> "RowSource":
@@ -58,20 +68,33 @@ class RowSource:
         """The index that the row at a position has in the input."""
         return position if self._indexes is None else self._indexes[position]
 
-    def next(self) -> Any:
-        """The next row, or NO_ROW at the end."""
-        row, self._returned = self._returned, NO_ROW
-        return next(self.rows, NO_ROW) if row is NO_ROW else row
+    @property
+    def reached(self) -> int:
+        """The index behind the last row that was taken for good."""
+        return self.index(self.position - 1) + 1 if self.position else 0
 
-    def give_back(self, row: Any) -> None:
-        """Make a row the next one again."""
-        self._returned = row
+    def __next__(self) -> Any:
+        return self._returned.pop() if self._returned else next(self.rows)
+
+    def give_back(self, *rows: Any) -> None:
+        """Make rows the next ones again."""
+        self._returned += reversed(rows)
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether rows that were given back come before those of `rows`."""
+        return bool(self._returned)
 
 
-def _attributes(kind: type, names: tuple[str, ...], rows: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
-    values = attrgetter(*names)
-    lone = len(names) == 1
+def _named(kind: type, rows: Iterator[Any]) -> Iterator[Any]:
+    """Named tuples; those of another kind, whose names may be others, as dicts."""
     for row in rows:
-        if not isinstance(row, kind):
-            raise ParameterError(f"a row is a {type(row).__name__}, where those before it are of {kind.__name__}")
-        yield (values(row),) if lone else values(row)
+        yield row._asdict() if type(row) is not kind and hasattr(row, "_asdict") else row
+
+
+def _attributes(kind: type, names: tuple[str, ...], rows: Iterator[Any]) -> Iterator[Any]:
+    """The attributes of dataclass instances; what is none of that kind as it is."""
+    values: Callable[[Any], Any]
+    values = attrgetter(*names) if len(names) > 1 else lambda row: [getattr(row, name) for name in names]
+    for row in rows:
+        yield values(row) if isinstance(row, kind) else row

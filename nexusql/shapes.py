@@ -8,7 +8,6 @@ from nexusql.backends.bulk import Conflict, Record, Target
 from nexusql.backends.names import name_parts
 from nexusql.backends.tables import Table
 from nexusql.errors import ConfigError, ParameterError
-from nexusql.rowsource import ACCEPTED
 from nexusql.sql.statement import Insert
 
 CHUNK = 5_000  # rows
@@ -18,6 +17,10 @@ Shape = frozenset[str] | None  # the keys of a dict, None for a tuple or list
 
 class Shapes(Protocol):
     """How rows of different shapes are told apart, and where each goes."""
+
+    def check(self, table: Table) -> None:
+        """Whether the options fit the table. Raises UndefinedColumn and ParameterError."""
+        ...
 
     def shape(self, row: Record) -> Shape:
         """What rows must have in common to be written together."""
@@ -59,6 +62,8 @@ class BulkOptions:
             raise ConfigError("conflict_columns and update_columns go with on_conflict")
         if self.on_conflict == "ignore" and self.update_columns:
             raise ConfigError("update_columns goes with on_conflict='update'")
+        if self.update_columns is not None and not self.update_columns:
+            raise ConfigError("update_columns names at least one column; on_conflict='ignore' leaves rows as they are")
 
 
 class TableShapes:
@@ -66,6 +71,14 @@ class TableShapes:
 
     def __init__(self, options: BulkOptions) -> None:
         self._options = options
+
+    def check(self, table: Table) -> None:
+        """See Shapes."""
+        for name in self._options.columns or ():
+            table.writable(name)
+        self._returning(table)
+        self._key(table)
+        self._update(table)
 
     def shape(self, row: Record) -> Shape:
         """The keys of a dict, those in `columns` where that was given."""
@@ -78,8 +91,6 @@ class TableShapes:
         """See Shapes."""
         options = self._options
         names: tuple[str, ...] | None = None
-        if not isinstance(row, (dict, tuple, list)):
-            raise ParameterError(f"a row is {ACCEPTED}, not a {type(row).__name__}")
         if isinstance(row, dict):
             names = columns = tuple(row if options.columns is None else (n for n in options.columns if n in row))
             wrong = [name for name in names if type(name) is not str]
@@ -91,32 +102,40 @@ class TableShapes:
         twice = next((name for name in found if found.count(name) > 1), None)
         if twice is not None:
             raise ParameterError(f"the column {twice!r} of {table.name} is given twice")
-        returning = None if options.returning is None else table.column(options.returning).name
-        surplus = options.columns is not None
-        return Target(table, found, names, surplus, self._conflict(table, found), returning)
+        conflict: Conflict | None = None
+        if options.on_conflict is not None:
+            key, update = self._key(table), self._update(table)
+            if update is None:
+                update = tuple(name for name in found if name not in key) or key[:1]
+            conflict = Conflict(options.on_conflict, key, update)
+        return Target(table, found, names, options.columns is not None, conflict, self._returning(table))
 
     def misfit(self, row: Record, target: Target) -> Exception:
         """See Shapes."""
-        if not isinstance(row, (tuple, list)):
-            return ParameterError(f"a row is {ACCEPTED}, not a {type(row).__name__}")
         return ParameterError(f"a row of {len(row)} values for {len(target.columns)} columns")
 
-    def _conflict(self, table: Table, columns: tuple[str, ...]) -> Conflict | None:
+    def _returning(self, table: Table) -> str | None:
+        wanted = self._options.returning
+        return None if wanted is None else table.column(wanted).name
+
+    def _key(self, table: Table) -> tuple[str, ...]:
+        """The key by which rows conflict, () for any."""
         options = self._options
-        if options.on_conflict is None:
-            return None
         key = tuple(table.column(name).name for name in options.conflict_columns or ())
         if options.on_conflict == "update" and not key:
             key = table.primary
             if not key:
                 raise ParameterError(f"table {table.name} has no primary key; name the unique key in conflict_columns")
-        if key and not table.obstacle:
-            key = table.key_of(key)
-        if options.update_columns is None:
-            update = tuple(name for name in columns if name not in key) or key[:1]
-        else:
-            update = tuple(table.writable(name).name for name in options.update_columns)
-        return Conflict(options.on_conflict, key, update)
+        return table.key_of(key) if key and not table.obstacle else key
+
+    def _update(self, table: Table) -> tuple[str, ...] | None:
+        """The columns that an update replaces, None for all that a row has beside the key."""
+        chosen = self._options.update_columns
+        return None if chosen is None else tuple(table.writable(name).name for name in chosen)
+
+
+class Unsuitable(ParameterError):
+    """What an INSERT that was written out does with a table only the database can tell."""
 
 
 class StatementShapes:
@@ -126,20 +145,33 @@ class StatementShapes:
         self._insert = insert
         self._names = names
 
+    def check(self, table: Table) -> None:
+        """Raises Unsuitable for a name that is not one column's, and a column that an INSERT has no right to write."""
+        for name in self._columns(table):
+            if table.columns[name].generated or table.columns[name].guarded:
+                raise Unsuitable(f"the column {name!r} of {table.name} is the database's to fill")
+
     def shape(self, row: Record) -> Shape:
         """Dicts are one shape, whatever keys they have beside those that are needed."""
         return frozenset() if isinstance(row, dict) else None
 
     def target(self, table: Table, row: Record, columns: tuple[str, ...] | None) -> Target:
         """See Shapes."""
-        found = tuple(table.column(name_parts(written)[-1][0]).name for written in self._insert.columns)
-        return Target(table, found, self._names if isinstance(row, dict) else None, surplus=True)
+        return Target(table, self._columns(table), self._names if isinstance(row, dict) else None, surplus=True)
 
     def misfit(self, row: Record, target: Target) -> Exception:
         """See Shapes."""
-        if not isinstance(row, (dict, tuple, list)):
-            return ParameterError(f"parameters are a dict, a tuple or a list, not a {type(row).__name__}")
         if target.names is None:
             return ParameterError(f"a row of {len(row)} values for {len(target.columns)} placeholders")
         missing = ", ".join(f":{name}" for name in target.names if name not in row)
         return ParameterError(f"missing parameters: {missing}")
+
+    def _columns(self, table: Table) -> tuple[str, ...]:
+        columns = []
+        for written in self._insert.columns:
+            name = "".join(part for part, _ in name_parts(written)[-1:]).casefold()
+            alike = [column for column in table.columns if column.casefold() == name]
+            if len(alike) != 1:
+                raise Unsuitable(f"{written} is not the name of one column of {table.name}")
+            columns += alike
+        return tuple(columns)

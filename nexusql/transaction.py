@@ -130,6 +130,9 @@ class Transaction(Calls):
     def _unit(self) -> AbstractContextManager[Connection]:
         return self.unit()
 
+    def _stands(self) -> bool:
+        return self.is_open and self._doom is None and self._leased().status() is Status.ACTIVE
+
     @contextmanager
     def unit(self, *, savepoint: bool = True) -> Iterator[Connection]:
         """The connection, for one thread, with a savepoint to which an error goes back; without one where the whole

@@ -1,5 +1,6 @@
 """The parameter binder: one pass that puts values in driver order, checks their types, adapts them and finds lists."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ else:
         from nexusql._speedups import _cython_shim as cython
 
 Adapter = Callable[[Any], Any]
+
+MOST = sys.maxsize
 
 
 def bind(
@@ -68,38 +71,45 @@ def flat_rows(
     otherwise: Adapter,
     max_rows: cython.Py_ssize_t,
     kept: list[Any] | None,
+    max_bytes: cython.Py_ssize_t = MOST,
 ) -> tuple[list[Any], int, int, Any]:
     """The values of many rows in one flat list, each as its driver takes it by the rules of `bind`.
 
     Records, `first`, `surplus`, `kept` and the status and detail of (values, number of rows, status, detail) are those
-    of `encoder.copy_rows`; `width` is the number of columns. What an adapter or `otherwise` raises is a FAULT.
+    of `encoder.copy_rows`; `width` is the number of columns. What an adapter or `otherwise` raises is a FAULT. The row
+    by which the characters of str and the bytes of bytes come to `max_bytes` is the last.
     """
     values: list[Any] = []
     count: cython.Py_ssize_t = 0
     start: cython.Py_ssize_t = 0
+    size: cython.Py_ssize_t = 0
     i: cython.Py_ssize_t
+    fits: cython.bint
     if names is not None and len(names) != width:
         raise ValueError("names and width differ in length")
     iterator = iter(rows)
     nothing = object()
     record = first
-    while count < max_rows:
+    while count < max_rows and (size < max_bytes or count == 0):
         if record is None:
             record = next(iterator, nothing)
             if record is nothing:
                 return values, count, END, None
+        fits = False
         if names is None:
             if isinstance(record, (tuple, list)):
                 values.extend(record)
+                fits = len(values) - start == width
         elif isinstance(record, dict):
             fields: dict[Any, Any] = record if type(record) is dict else dict(record)
             if surplus or len(fields) == width:
                 try:
                     for name in names:
                         values.append(fields[name])
+                    fits = True
                 except KeyError:
-                    pass  # the count tells
-        if len(values) - start != width:
+                    fits = False
+        if not fits:
             del values[start:]
             return values, count, OTHER, record
         i = start
@@ -108,7 +118,10 @@ def flat_rows(
                 value = values[i]
                 adapt = adapters.get(type(value), otherwise)
                 if adapt is not None:
-                    values[i] = adapt(value)
+                    value = adapt(value)
+                    values[i] = value
+                if isinstance(value, (str, bytes)):
+                    size += len(value)
         except Exception as error:
             del values[start:]
             return values, count, FAULT, (record, i - start, error)

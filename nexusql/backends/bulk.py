@@ -45,12 +45,25 @@ class Target:
         return record[position if self.names is None else self.names[position]]
 
 
+class RowFault(ParameterError):
+    """A value that was taken and that the driver then refuses; `row` counts the rows waiting to be written, from 0."""
+
+    def __init__(self, message: str, row: int, column: str) -> None:
+        super().__init__(message)
+        self.row = row
+        self.column = column
+
+
 class Taken(NamedTuple):
-    """How a writer's `take` ended: the number of rows taken, and a status of nexusql._speedups with its detail."""
+    """How a writer's `take` ended: the number of rows taken, and a status of nexusql._speedups with its detail.
+
+    `behind` is what had been read behind the row that the detail is about, one row or none.
+    """
 
     taken: int
     status: int
     detail: Any
+    behind: tuple[Record, ...] = ()
 
 
 class Writer(ABC):
@@ -58,8 +71,9 @@ class Writer(ABC):
 
     Rows are taken, which encodes them and sends nothing, and flushed; `settle` ends what flushing has left to do.
     `stored` counts the rows of the input that are now stored, `ids` are their `returning` values in the order in which
-    they were taken, None for an ignored row. `shortfall` says why a slower way was taken, `note` what is done otherwise
-    than asked for; both are "" mostly.
+    they were taken, None for an ignored row. `waiting` is about how many bytes were taken and not written yet, a few
+    millions at most. `shortfall` says why a slower way was taken, `note` what is done otherwise than asked for; both
+    are "" mostly.
     """
 
     strategy = ""
@@ -70,6 +84,7 @@ class Writer(ABC):
         self.target = target
         self.stored = 0
         self.ids: list[Any] = []
+        self.waiting = 0
 
     @abstractmethod
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
@@ -77,10 +92,14 @@ class Writer(ABC):
 
     @abstractmethod
     def flush(self, raw: Raw) -> None:
-        """Write what was taken. Raises the driver's errors."""
+        """Write what was taken. Raises RowFault, and the driver's errors."""
 
     def settle(self, raw: Raw) -> None:
         """Finish, so that everything taken is in the table; more may be taken afterwards."""
+        return
+
+    def abandon(self, raw: Raw) -> None:
+        """Remove what a rollback leaves in the session."""
         return
 
 

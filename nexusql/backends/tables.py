@@ -12,7 +12,8 @@ class Column:
     """One column. `type` is its type as the catalogue names it, without length.
 
     `default` is the expression that fills it where a row has none, "" where there is none; `numbered` says that the
-    database numbers its rows by this column, `generated` that it is computed and cannot be written.
+    database numbers its rows by this column, `generated` that it is computed and cannot be written, `guarded` that an
+    INSERT has to say that it means to write it.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Column:
     default: str = ""
     numbered: bool = False
     generated: bool = False
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,6 @@ class Table:
                 raise UndefinedColumn(f"table {self.name} has no column {name!r}{hint}")
             found = alike[0]
         return found
-
-    def has(self, name: str) -> bool:
-        """Whether `column` finds the name."""
-        try:
-            self.column(name)
-        except UndefinedColumn:
-            return False
-        return True
 
     def writable(self, name: str) -> Column:
         """The same, unless it is computed. Raises ParameterError then."""

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -33,6 +33,10 @@ class Array:
     """Items to be bound as an array on PostgreSQL, and as a JSON array elsewhere."""
 
     items: Iterable[Any]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.items, Iterator):  # a value may be written more than once
+            object.__setattr__(self, "items", list(self.items))
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make one for each value

@@ -124,7 +124,7 @@ def plain_insert(tokens: Tokens) -> Insert | None:
     rest = tokens.next(closing)
     if tokens.kind(rest) == ";":
         rest = tokens.next(rest)
-    if not lone or len(items) != len(columns) or rest < len(tokens):
+    if not columns or not lone or len(items) != len(columns) or rest < len(tokens):
         return None
     return Insert(table, tuple(columns))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymysql.err import OperationalError
 
-from nexusql._speedups import FAULT, FULL, flat_rows, literal_rows
+from nexusql._speedups import FAULT, FULL, OTHER, flat_rows, literal_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
     Record,
@@ -34,7 +34,8 @@ STATEMENT = 1_000_000  # bytes: longer ones are no faster
 IGNORED = 2**63 - 1
 
 _NUMBERS = re.compile(rb"\d+")
-_ROW_CODES = frozenset({1644})  # a trigger's SIGNAL
+_ROW_CODES = frozenset({1118, 1526, 1644, 1748})  # too large, without a partition, a trigger's SIGNAL
+_SIGNALS = "45"  # the class of SQLSTATEs that a SIGNAL is to have
 _NOT_ALLOWED = frozenset({1044, 1142})
 
 _serial = count(1)
@@ -57,42 +58,19 @@ class MysqlBulk:
         return modes.flavour == "mariadb"
 
     def describe(self, raw: Raw, table: str) -> Table | None:
-        """From information_schema."""
+        """From SHOW COLUMNS and SHOW INDEX, which know temporary tables, too."""
         parts = [name for name, _ in table_parts(table)]
         if len(parts) > 2:
             raise ParameterError(f"the table name {table!r} has more parts than MySQL has")
-        schema = "%s" if len(parts) == 2 else "DATABASE()"
-        columns = self._run(
-            raw,
-            "SELECT column_name, data_type, column_default, extra FROM information_schema.columns"
-            f" WHERE table_schema = {schema} AND table_name = %s ORDER BY ordinal_position",
-            parts,
-        ).fetchall()
         quoted = ".".join(quote_identifier(part, SYNTAX) for part in parts)
-        if not columns:
-            self._run(raw, f"SELECT 1 FROM {quoted} WHERE 1 = 0", None)
-            return None
-        indexed = self._run(
-            raw,
-            "SELECT index_name, column_name FROM information_schema.statistics"
-            f" WHERE table_schema = {schema} AND table_name = %s AND non_unique = 0 ORDER BY index_name, seq_in_index",
-            parts,
-        ).fetchall()
-        keys: dict[str, list[str]] = {}
-        for index, column in indexed:
-            keys.setdefault(index, []).append(column)
-        primary = tuple(keys.pop("PRIMARY", ()))
-        unique = [tuple(key) for key in keys.values() if None not in key]  # None stands for an expression
-        return Table(
-            table,
-            quoted,
-            {
-                name: Column(name, kind, default or "", "auto_increment" in extra, extra.endswith(" GENERATED"))
-                for name, kind, default, extra in columns
-            },
-            primary,
-            (primary, *unique) if primary else tuple(unique),
-        )
+        columns = {
+            name: Column(name, kind.partition("(")[0], default or "", "auto_increment" in extra, " GENERATED" in extra)
+            for name, kind, _, _, default, extra in self._run(raw, f"SHOW COLUMNS FROM {quoted}", None).fetchall()
+        }
+        keys = {name: tuple(column for column, _ in parts) for name, parts in _keys(self._run, raw, quoted).items()}
+        primary = keys.pop("PRIMARY", ())
+        unique = [key for key in keys.values() if None not in key]  # None stands for an expression
+        return Table(table, quoted, columns, primary, (primary, *unique) if primary else tuple(unique))
 
     def writer(self, raw: Raw, target: Target) -> Writer:
         """INSERTs of many rows; the driver's way where the session is not in utf8mb4."""
@@ -102,7 +80,17 @@ class MysqlBulk:
 
     def blames_row(self, error: Error) -> bool:
         """See nexusql.backends.bulk.BulkWrites."""
-        return blames_row(error, _ROW_CODES)
+        return blames_row(error, _ROW_CODES) or (error.sqlstate or "").startswith(_SIGNALS)
+
+
+def _keys(run: Run, raw: Raw, table: str) -> dict[str, list[tuple[Any, int | None]]]:
+    """The unique keys of a table by name: each column, None for an expression, with the length of its part in the key,
+    None for all of it."""
+    keys: dict[str, list[tuple[Any, int | None]]] = {}
+    for _, repeats, name, _, column, _, _, length, *_ in run(raw, f"SHOW INDEX FROM {table}", None).fetchall():
+        if not repeats:
+            keys.setdefault(name, []).append((column, length))
+    return keys
 
 
 class Ids(Enum):
@@ -174,9 +162,8 @@ class MysqlWriter(Writer):
         self._run = run
         self._form = forms(values, len(target.columns))
         self._backslashes = not raw.no_backslash_escapes
-        self._statements: list[list[bytes]] = []  # rows as literals, those of one statement together
+        self._statements: list[tuple[list[bytes], list[Record]]] = []  # of each, its rows as literals and as they came
         self._room = 0  # bytes left in the last statement
-        self._records: list[Record] = []
         self._ids = _id_source(target, raw.flavour)
         self._seen = SeenKeys(target, values, run) if counts_keys(target) else None
         self._by_row = self._ids is not None and target.conflict is not None
@@ -195,8 +182,8 @@ class MysqlWriter(Writer):
         if not self._by_row:
             return self._take(first, rows, max_rows, not self._statements, kept)
         taken, status, detail = 0, FULL, first
-        while status == FULL and taken < max_rows:
-            one, status, detail = self._take(detail, rows, 1, True, kept)
+        while status == FULL and taken < max_rows and self.waiting < STATEMENT:
+            one, status, detail, _ = self._take(detail, rows, 1, True, kept)
             taken += one
         return Taken(taken, status, detail)
 
@@ -208,17 +195,22 @@ class MysqlWriter(Writer):
             self._room = min(STATEMENT, self._longest)
         records: list[Record] = []
         data, taken, status, detail = self._encode(first, rows, max_rows, records)
-        if len(data) > self._longest:
+        # The first row is written however little room there is, and then no other.
+        too_long, too_much = len(data) > self._longest, len(data) > self._room and not begin
+        if too_long or too_much:
+            behind = (detail[0],) if status == FAULT else (detail,) if status == OTHER or detail is not None else ()
+            if too_much:
+                return Taken(0, FULL, records[0], behind)
             text = f"a row takes {len(data):,} bytes; the server's max_allowed_packet leaves {self._longest:,} for it"
-            return Taken(0, FAULT, (records[0], None, DataError(text)))
-        if len(data) > self._room and not begin:  # the first row is written, however little room there is
-            return Taken(0, FULL, records[0])
+            return Taken(0, FAULT, (records[0], None, DataError(text)), behind)
         if taken:
             if begin:
-                self._statements.append([])
-            self._statements[-1].append(data)
+                self._statements.append(([], []))
+            pieces, taken_before = self._statements[-1]
+            pieces.append(data)
+            taken_before += records
             self._room -= len(data) + 1
-            self._records += records
+            self.waiting += len(data)
             if kept is not None:
                 kept += records
         return Taken(taken, status, detail)
@@ -234,16 +226,12 @@ class MysqlWriter(Writer):
 
     def flush(self, raw: Raw) -> None:
         """Write what was taken."""
-        statements, records = self._statements, self._records
-        self._statements, self._records = [], []
-        if records and self._seen is not None:
-            self._seen.add(raw, records)
-        position = 0
-        for pieces in statements:
+        statements, self._statements, self.waiting = self._statements, [], 0
+        if statements and self._seen is not None:
+            self._seen.add(raw, [record for _, records in statements for record in records])
+        for pieces, records in statements:
             cursor = self._run(raw, b"".join((self._head, b",".join(pieces), self._tail)), None)
-            rows = records[position:] if not self._by_row else records[position : position + 1]
-            position += len(rows)
-            self._count(raw, cursor, rows)
+            self._count(raw, cursor, records)
 
     def _count(self, raw: Raw, cursor: Any, records: Sequence[Record]) -> None:
         """Read from the reply how many rows are stored, and their ids."""
@@ -276,49 +264,67 @@ class MysqlWriter(Writer):
         if self._seen is not None:
             self._seen.close(raw)
 
+    abandon = settle
+
 
 class SeenKeys:
     """The keys of an upsert's rows, kept by the server, which alone knows which of them are equal.
 
-    A row that a later one of the same call replaces is not stored in the end, so `count` counts keys and not rows.
+    A row that a later one of the same columns replaces is not stored in the end, so `count` counts keys and not rows.
     Without the right to make temporary tables it counts rows.
     """
 
     def __init__(self, target: Target, values: Values, run: Run) -> None:
         assert target.conflict is not None
-        self.count = 0
         self._target = target
         self._key = target.conflict.key
         self._values = values
         self._run = run
+        self._settled = 0
         self._first: list[Record] = []
+        self._count = 0
         self._table = ""
         self._allowed = True
+
+    @property
+    def count(self) -> int:
+        """The number of keys; those that were seen before `close` count again."""
+        return self._settled + self._count
 
     def add(self, raw: Raw, records: list[Record]) -> None:
         """Take the keys of rows into account; a table is made for them when a second row comes."""
         if self._allowed and not self._table:
             self._first = records = self._first + records
-            self.count = 0
+            self._count = 0
             if len(records) > 1:
                 self._create(raw)
         if not self._table:
-            self.count += len(records)
+            self._count += len(records)
             return
         masks, converters = forms(self._values, len(self._key))
-        keys = ([self._target.value(record, name) for name in self._key] for record in records)
         backslashes = not raw.no_backslash_escapes
-        data, taken, _, _ = literal_rows(
-            None, keys, None, False, masks, converters, backslashes, len(records), raw.max_allowed_packet, None
-        )
-        text = f"INSERT INTO {self._table} VALUES ".encode() + data + ignoring(self._key[0]).encode()
-        self.count += inserted(self._run(raw, text, None), taken)
+        head, tail = f"INSERT INTO {self._table} VALUES ".encode(), ignoring(self._key[0]).encode()
+        longest = raw.max_allowed_packet - len(head) - len(tail) - 1
+        keys = ([self._target.value(record, name) for name in self._key] for record in records)
+        first, status = None, FULL
+        while status == FULL:
+            data, taken, status, first = literal_rows(
+                first, keys, None, False, masks, converters, backslashes, len(records), longest, None
+            )
+            if taken:
+                self._count += inserted(self._run(raw, b"".join((head, data, tail)), None), taken)
 
     def _create(self, raw: Raw) -> None:
         """A temporary table whose columns compare as the key's do."""
         name = f"nexusql_seen_keys_{next(_serial)}"
-        listed = column_list(self._key, SYNTAX)
-        empty = f"SELECT {listed} FROM {self._target.table.sql} LIMIT 0"
+        table, wanted = self._target.table.sql, set(self._key)
+        keys = _keys(self._run, raw, table).values()
+        parts: Sequence[tuple[str, int | None]] = next(
+            (key for key in keys if {column for column, _ in key} == wanted), [(column, None) for column in self._key]
+        )
+        quoted = ((quote_identifier(column, SYNTAX), length) for column, length in parts)
+        listed = ", ".join(column if length is None else f"{column}({length})" for column, length in quoted)
+        empty = f"SELECT {column_list(self._key, SYNTAX)} FROM {table} LIMIT 0"
         try:
             self._run(raw, f"CREATE TEMPORARY TABLE {name} (UNIQUE KEY ({listed})) {empty}", None)
         except OperationalError as error:
@@ -332,7 +338,8 @@ class SeenKeys:
         """Drop what is kept."""
         if self._table:
             self._run(raw, f"DROP TEMPORARY TABLE {self._table}", None)
-        self._table, self._first = "", []
+        self._settled += self._count
+        self._count, self._table, self._first = 0, "", []
 
 
 class DriverWriter(MysqlWriter):
@@ -344,7 +351,6 @@ class DriverWriter(MysqlWriter):
         self.shortfall = f"the session's character set is {raw.character_set}, not utf8mb4"
         self._mogrify = partial(mogrify, raw)
         self._values = values
-        self._marks = f"({', '.join(['%s'] * len(target.columns))})"
 
     def _encode(
         self, first: Record | None, rows: Iterator[Record], max_rows: int, records: list[Record]
@@ -354,4 +360,12 @@ class DriverWriter(MysqlWriter):
         flat, taken, status, detail = flat_rows(
             first, rows, target.names, width, target.surplus, values.adapters, values.adapt_other, 1, records
         )
-        return (self._mogrify(self._marks, flat).encode() if taken else b""), taken, status, detail
+        if not taken:
+            return b"", 0, status, detail
+        fields: list[bytes] = []
+        try:
+            for value in flat:
+                fields.append(self._mogrify("%s", (value,)).encode())
+        except UnicodeEncodeError as error:
+            return b"", 0, FAULT, (records.pop(), len(fields), error)
+        return b"(%b)" % b",".join(fields), taken, status, detail

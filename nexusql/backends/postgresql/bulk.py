@@ -7,10 +7,9 @@ from io import BytesIO
 from itertools import count, islice
 from typing import Any
 
-from nexusql._speedups import copy_rows
+from nexusql._speedups import STR, copy_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
-    Conflict,
     Record,
     Taken,
     Target,
@@ -24,7 +23,7 @@ from nexusql.backends.postgresql.copytext import form
 from nexusql.backends.postgresql.syntax import SYNTAX
 from nexusql.backends.tables import Column, Table
 from nexusql.backends.values import Values
-from nexusql.errors import Error
+from nexusql.errors import Error, OperationalError
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
 
@@ -33,8 +32,11 @@ PIECE = 1 << 18  # bytes that psycopg2 asks for at a time
 ROWS = 100  # of one INSERT, where COPY is closed
 PLACE = "nexusql_place"  # the column that numbers the rows of a temporary table
 
-# Raised by a trigger; refused by a policy of row-level security; longer than an index or a page can hold.
-_ROW_CODES = frozenset({"P0001", "42501", "54000"})
+# What PL/pgSQL raises, and what is longer than an index or a page can hold.
+_ROW_CODES = frozenset({"P0001", "P0002", "P0003", "P0004", "54000"})
+# Where the server's source reports a RAISE with a code of its own, and a policy of row-level security: that one has the
+# code of a missing privilege on the table.
+_ROW_FUNCTIONS = frozenset({"exec_stmt_raise", "ExecWithCheckOptions"})
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -60,10 +62,7 @@ class PostgresqlBulk:
 
     def writer(self, raw: Raw, target: Target) -> Writer:
         """COPY into the table, or beside it where rows may conflict; INSERT where that is not allowed."""
-        table = target.table
-        obstacle = table.obstacle or (table.no_staging if target.conflict else "")
-        if target.returning and table.columns[target.returning].generated:
-            obstacle = obstacle or f"{target.returning} is computed by the database"
+        obstacle = _obstacle(target)
         if obstacle or not target.columns:
             return InsertWriter(target, self._values, self._run, obstacle)
         if target.conflict:
@@ -72,7 +71,26 @@ class PostgresqlBulk:
 
     def blames_row(self, error: Error) -> bool:
         """See nexusql.backends.bulk.BulkWrites."""
-        return blames_row(error, _ROW_CODES)
+        function = getattr(getattr(error.__cause__, "diag", None), "source_function", None)
+        return blames_row(error, _ROW_CODES) or (
+            function in _ROW_FUNCTIONS and not isinstance(error, OperationalError)  # to be tried again, as it says
+        )
+
+
+def _obstacle(target: Target) -> str:
+    """Why rows cannot be copied; "" where they can."""
+    table = target.table
+    if table.obstacle:
+        return table.obstacle
+    needed: tuple[str, ...] = (target.returning,) if target.returning else ()
+    if target.conflict is not None:
+        if table.no_staging:
+            return table.no_staging
+        if target.returning and not table.primary and target.conflict.action == "ignore":
+            return "without a primary key nothing tells which rows were inserted"
+        needed = merging_needs(target)
+    computed = next((name for name in needed if table.columns[name].generated), None)
+    return "" if computed is None else f"{computed} is computed by the database"
 
 
 class TextWriter(Writer):
@@ -86,15 +104,15 @@ class TextWriter(Writer):
         self._converters = tuple(convert for _, convert in forms)
         self._pieces: list[bytes] = []
         self._taken = 0
-        self._room = CHUNK
         self._records: list[Record] | None = None
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Write rows as text."""
         target = self.target
         records = kept if self._records is None else []
+        room = max(CHUNK - self.waiting, 0)
         data, taken, status, detail = copy_rows(
-            first, rows, target.names, target.surplus, self._masks, self._converters, max_rows, self._room, records
+            first, rows, target.names, target.surplus, self._masks, self._converters, max_rows, room, records
         )
         if self._records is not None and records is not None:
             self._records += records
@@ -103,13 +121,13 @@ class TextWriter(Writer):
         if taken:
             self._pieces.append(data)
             self._taken += taken
-            self._room = max(self._room - len(data), 0)
+            self.waiting += len(data)
         return Taken(taken, status, detail)
 
     def flush(self, raw: Raw) -> None:
         """Write what was taken."""
         pieces, taken = self._pieces, self._taken
-        self._pieces, self._taken, self._room = [], 0, CHUNK
+        self._pieces, self._taken, self.waiting = [], 0, 0
         if taken:
             self._write(raw, b"".join(pieces), taken)
 
@@ -138,26 +156,28 @@ class CopyWriter(TextWriter):
             self._records = []
         elif target.returning is not None:
             self._drawn = target.table.columns[target.returning]
-            self._drawn_form = form(values, self._drawn.type)
             self._columns = column_list((*target.columns, target.returning), SYNTAX)
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
         if self._drawn is not None:
             drawn = self._draw(raw, self._drawn, taken)
-            self.ids += drawn
-            form_ = ((self._drawn_form[0],), (self._drawn_form[1],))
-            texts, *_ = copy_rows(None, zip(drawn, strict=True), None, False, *form_, taken, CHUNK * taken, None)
-            lines = zip(data.split(b"\n")[:taken], texts.split(b"\n")[:taken], strict=True)
+            self.ids += [value for value, _ in drawn]
+            texts = ((text,) for _, text in drawn)
+            fields, *_ = copy_rows(None, texts, None, False, (STR,), (str,), taken, CHUNK * taken, None)
+            lines = zip(data.split(b"\n")[:taken], fields.split(b"\n")[:taken], strict=True)
             data = b"".join([b"%b\t%b\n" % pair for pair in lines])
         elif self._records is not None:
             self.ids += [self.target.value(record, str(self.target.returning)) for record in self._records]
             self._records = []
         self.stored += _copy(raw, self.target.table.sql, self._columns, data)
 
-    def _draw(self, raw: Raw, column: Column, number: int) -> list[Any]:
-        """Values of a column's default, as many as there are rows: COPY returns none."""
-        text = f"SELECT ({column.default or 'NULL'}) FROM pg_catalog.generate_series(1, {number})"
-        return [value for (value,) in self._run(raw, text, None).fetchall()]
+    def _draw(self, raw: Raw, column: Column, number: int) -> list[tuple[Any, str | None]]:
+        """Values of a column's default, as many as there are rows, each also as text: COPY returns none."""
+        values = f"SELECT ({column.default or 'NULL'}) FROM pg_catalog.generate_series(1, {number}) OFFSET 0"
+        drawn: list[tuple[Any, str | None]] = self._run(
+            raw, f"SELECT value, value::text FROM ({values}) AS drawn (value)", None
+        ).fetchall()
+        return drawn
 
 
 class MergeWriter(TextWriter):
@@ -171,9 +191,11 @@ class MergeWriter(TextWriter):
 
     def __init__(self, target: Target, values: Values, run: Run) -> None:
         super().__init__(target, values, run)
-        returning = target.returning
-        # A default is drawn while rows are copied, so that each row of the input has its own.
-        self._drawn = returning if returning is not None and returning not in target.columns else None
+        assert target.conflict is not None
+        self._conflict = target.conflict
+        # Defaults of these are drawn while rows are copied, so that each row of the input has its own.
+        self._drawn = tuple(name for name in dict.fromkeys(merging_needs(target)) if name not in target.columns)
+        self._columns = column_list((*target.columns, *self._drawn), SYNTAX)
         self._stage = ""
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
@@ -183,78 +205,82 @@ class MergeWriter(TextWriter):
 
     def _create(self, raw: Raw) -> None:
         """A temporary table with the columns as they are in their table, and the rows' order."""
-        target = self.target
+        table = self.target.table
         stage = f"pg_temp.nexusql_rows_{next(_serial)}"
         text = (
             f"CREATE TEMPORARY TABLE {stage.partition('.')[2]} ON COMMIT DROP AS"
-            f" SELECT {self._all_columns} FROM {target.table.sql} WITH NO DATA;"
+            f" SELECT {self._columns} FROM {table.sql} WITH NO DATA;"
             f" ALTER TABLE {stage} ADD COLUMN {PLACE} bigint GENERATED ALWAYS AS IDENTITY"
         )
-        if self._drawn is not None:
-            default = target.table.columns[self._drawn].default or "NULL"
-            text += f", ALTER COLUMN {quote_identifier(self._drawn, SYNTAX)} SET DEFAULT {default}"
+        for name in self._drawn:
+            default = table.columns[name].default or "NULL"
+            text += f", ALTER COLUMN {quote_identifier(name, SYNTAX)} SET DEFAULT {default}"
         self._run(raw, text, None)
         self._stage = stage
-
-    @property
-    def _all_columns(self) -> str:
-        return column_list((*self.target.columns, *filter(None, (self._drawn,))), SYNTAX)
 
     def settle(self, raw: Raw) -> None:
         """Merge what was copied into the table."""
         if not self._stage:
             return
-        target, conflict = self.target, self.target.conflict
-        assert conflict is not None
-        columns = self._all_columns
         insert = (
-            f"INSERT INTO {target.table.sql} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns}"
-            f" FROM ({self._survivors(conflict)}) AS rows ORDER BY {PLACE}{conflict_clause(target, SYNTAX)}"
+            f"INSERT INTO {self.target.table.sql} ({self._columns}) OVERRIDING SYSTEM VALUE SELECT {self._columns}"
+            f" FROM ({self._survivors()}) AS rows ORDER BY {PLACE}{conflict_clause(self.target, SYNTAX)}"
         )
-        if target.returning is None:
+        if self.target.returning is None:
             self.stored += self._run(raw, insert, None).rowcount
-        elif conflict.action == "ignore":
-            self._insert_and_tell(raw, insert, target.returning)
         else:
-            self.stored += self._run(raw, insert, None).rowcount
-            self._tell(raw, conflict, target.returning)
+            self._merge_and_tell(raw, insert, self.target.returning)
         self._run(raw, f"DROP TABLE {self._stage}", None)
         self._stage = ""
 
-    def _survivors(self, conflict: Conflict) -> str:
+    def _survivors(self) -> str:
         """The rows that no later row of the same key replaces; where a part of the key is NULL, none does, unless the
         key holds NULLs to be equal."""
-        if conflict.action == "ignore" or not set(conflict.key) <= set(self.target.columns):
+        if self._conflict.action == "ignore":
             return f"SELECT * FROM {self._stage}"
-        key = column_list(conflict.key, SYNTAX)
+        key = column_list(self._conflict.key, SYNTAX)
         alone = ""
-        if conflict.key not in self.target.table.keys_with_null:
-            nulls = " OR ".join(f"{quote_identifier(name, SYNTAX)} IS NULL" for name in conflict.key)
+        if self._conflict.key not in self.target.table.keys_with_null:
+            nulls = " OR ".join(f"{quote_identifier(name, SYNTAX)} IS NULL" for name in self._conflict.key)
             alone = f", CASE WHEN {nulls} THEN {PLACE} END"
         return f"SELECT DISTINCT ON ({key}{alone}) * FROM {self._stage} ORDER BY {key}{alone}, {PLACE} DESC"
 
-    def _insert_and_tell(self, raw: Raw, insert: str, returning: str) -> None:
-        """Insert, and tell of each row its value where it was inserted: of rows with one value, the first was."""
-        name = quote_identifier(returning, SYNTAX)
+    def _merge_and_tell(self, raw: Raw, insert: str, returning: str) -> None:
+        """Merge, and tell of each row the value that the row of its key has now: of ignored rows none has one, and of
+        inserted rows with one key the first has it."""
+        witness = _witness(self.target)
+        names = [quote_identifier(name, SYNTAX) for name in witness]
+        equal = "IS NOT DISTINCT FROM" if witness in self.target.table.keys_with_null else "="
+        same = " AND ".join(f"new.k{i} {equal} s.{name}" for i, name in enumerate(names))
+        value = quote_identifier(returning, SYNTAX)
+        if self._conflict.action == "ignore":
+            keys = ", ".join(f"s.{name}" for name in names)
+            told = f"CASE WHEN row_number() OVER (PARTITION BY {keys} ORDER BY {PLACE}) = 1 THEN new.told END"
+        else:  # a row is not found again where a part of its key is NULL, and then it was inserted as it is
+            told = f"CASE WHEN new.there THEN new.told ELSE s.{value} END"
+        found = ", ".join(f"{name} AS k{i}" for i, name in enumerate(names))
         text = (
-            f"WITH new AS ({insert} RETURNING {name})"
-            f" SELECT CASE WHEN row_number() OVER (PARTITION BY s.{name} ORDER BY {PLACE}) = 1 THEN new.{name} END"
-            f" FROM {self._stage} AS s LEFT JOIN new ON new.{name} = s.{name} ORDER BY {PLACE}"
+            f"WITH new AS ({insert} RETURNING {found}, {value} AS told, TRUE AS there)"
+            f" SELECT (SELECT count(*) FROM new), {told} FROM {self._stage} AS s LEFT JOIN new ON {same}"
+            f" ORDER BY {PLACE}"
         )
-        ids = [value for (value,) in self._run(raw, text, None).fetchall()]
-        self.stored += sum(value is not None for value in ids)
-        self.ids += ids
+        rows = self._run(raw, text, None).fetchall()
+        self.stored += rows[0][0]
+        self.ids += [value for _, value in rows]
 
-    def _tell(self, raw: Raw, conflict: Conflict, returning: str) -> None:
-        """Tell of each row the value that the row of its key has now."""
-        name = quote_identifier(returning, SYNTAX)
-        source, value = f"{self._stage} AS s", f"s.{name}"
-        if set(conflict.key) <= {*self.target.columns, self._drawn}:
-            same = " AND ".join(f"t.{key} = s.{key}" for key in (quote_identifier(k, SYNTAX) for k in conflict.key))
-            source += f" LEFT JOIN {self.target.table.sql} AS t ON {same}"
-            value = f"coalesce(t.{name}, {value})"
-        text = f"SELECT {value} FROM {source} ORDER BY {PLACE}"
-        self.ids += [value for (value,) in self._run(raw, text, None).fetchall()]
+
+def _witness(target: Target) -> tuple[str, ...]:
+    """The key by which a row is found again."""
+    assert target.conflict is not None
+    return target.table.primary if target.conflict.action == "ignore" else target.conflict.key
+
+
+def merging_needs(target: Target) -> tuple[str, ...]:
+    """The columns that rows must have, beside those that they are given, to be merged as asked for."""
+    if target.returning is not None:
+        return (target.returning, *_witness(target))
+    assert target.conflict is not None
+    return target.conflict.key if target.conflict.action == "update" else ()
 
 
 class InsertWriter(TextWriter):

@@ -12,13 +12,22 @@ from nexusql.sql.identifiers import quote_identifier
 
 Run = Callable[[Raw, Any, Any], Any]  # PostgresqlBackend.execute
 
-_COLUMNS = """
-SELECT a.attname, pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
+# The type that a domain stands on, by way of other domains, or the type itself.
+BASE_TYPE = """
+  CROSS JOIN LATERAL (
+       WITH RECURSIVE base (oid, next) AS (
+             SELECT oid, typbasetype FROM pg_catalog.pg_type WHERE oid = a.atttypid
+             UNION ALL
+             SELECT t.oid, t.typbasetype FROM base JOIN pg_catalog.pg_type AS t ON t.oid = base.next)
+       SELECT oid FROM base WHERE next = 0) AS b
+"""
+_COLUMNS = f"""
+SELECT a.attname, pg_catalog.format_type(b.oid, NULL),
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
        CASE WHEN a.attidentity <> '' THEN pg_catalog.pg_get_serial_sequence(%(name)s, a.attname) END,
-       a.attgenerated <> ''
+       a.attgenerated <> '', a.attidentity = 'a'
   FROM pg_catalog.pg_attribute AS a
-  JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+{BASE_TYPE}
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = pg_catalog.to_regclass(%(name)s) AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attnum
@@ -69,9 +78,9 @@ def describe(run: Run, raw: Raw, table: str) -> Table | None:
     )
 
 
-def _column(name: str, kind: str, default: str | None, sequence: str | None, generated: bool) -> Column:
+def _column(name: str, kind: str, default: str | None, sequence: str | None, generated: bool, guarded: bool) -> Column:
     if sequence is not None:
         quoted = sequence.replace("'", "''")
         default = f"nextval('{quoted}'::regclass)"
     numbered = (default or "").startswith("nextval(")
-    return Column(name, kind, default or "", numbered, generated)
+    return Column(name, kind, default or "", numbered, generated, guarded)

@@ -15,6 +15,7 @@ from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options
 from nexusql.backends.postgresql.bulk import PostgresqlBulk
+from nexusql.backends.postgresql.catalogue import BASE_TYPE
 from nexusql.backends.postgresql.cursor import PostgresqlCursor
 from nexusql.backends.postgresql.error_codes import BY_CLASS, BY_SQLSTATE, MISSING, REFUSALS
 from nexusql.backends.postgresql.syntax import SYNTAX
@@ -224,8 +225,7 @@ class PostgresqlBackend(CommonBackend):
         name = ".".join('"' + folded(*part).replace('"', '""') + '"' for part in parts)
         cursor = self.execute(
             raw,
-            "SELECT a.attname, pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL)"
-            " FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid"
+            f"SELECT a.attname, pg_catalog.format_type(b.oid, NULL) FROM pg_catalog.pg_attribute AS a {BASE_TYPE}"
             " WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped",
             [name],
         )

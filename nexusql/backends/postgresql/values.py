@@ -27,6 +27,12 @@ class BoundList(list[Any]):
     source: list[Any]
 
 
+class ArrayText(str):
+    """An array literal, untyped, and the list that it was made of."""
+
+    source: list[Any]
+
+
 class PostgresqlValues(Values):
     """A UUID, JSON and what is inside a list of UUIDs go as untyped text, so that they fit columns of either type."""
 
@@ -53,7 +59,9 @@ class PostgresqlValues(Values):
         bound.source = source
         leaves = list(_leaves(source))
         if not leaves or any(isinstance(leaf, UUID) for leaf in leaves):
-            return array_literal(bound)
+            text = ArrayText(array_literal(bound))
+            text.source = source
+            return text
         return bound
 
 
@@ -143,7 +151,7 @@ def fit(
         kind = type(value)
         if kind is bool:
             args[position] = _fit_bool(value, _column_type(types_of(table), column))
-        elif kind is BoundList:
+        elif kind is BoundList or kind is ArrayText:
             args[position] = _fit_list(value, _column_type(types_of(table), column), json_text)
         elif kind is datetime and value.tzinfo is not None:
             args[position] = utc_literal(value)
@@ -167,7 +175,7 @@ def _fit_bool(value: bool, kind: str) -> Any:
     return value
 
 
-def _fit_list(value: BoundList, kind: str, json_text: Callable[[Any], str]) -> Any:
+def _fit_list(value: BoundList | ArrayText, kind: str, json_text: Callable[[Any], str]) -> Any:
     if kind in JSON:
         return json_text(value.source)
-    return array_literal(value) if kind.endswith("[]") else value
+    return array_literal(value) if kind.endswith("[]") and isinstance(value, BoundList) else value

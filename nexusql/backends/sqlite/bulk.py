@@ -1,13 +1,15 @@
 """Bulk writes on SQLite: prepared INSERTs of many rows each, and of one row for what is left over."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from typing import Any
 
-from nexusql._speedups import flat_rows
+from nexusql._speedups import END, flat_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
     Record,
+    RowFault,
     Taken,
     Target,
     Writer,
@@ -17,6 +19,7 @@ from nexusql.backends.bulk import (
     counts_keys,
     table_parts,
 )
+from nexusql.backends.common import error_of_python
 from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.tables import Column, Table
 from nexusql.backends.values import Values
@@ -26,6 +29,9 @@ from nexusql.sql.lexical import SessionModes
 
 # Parameters of one statement: with more the time a row no longer falls, while preparing it takes longer.
 PARAMETERS = 1000
+MOST_BYTES = 4_000_000  # of text and blobs that wait to be written
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _serial = count(1)
 
@@ -112,20 +118,30 @@ class SqliteWriter(Writer):
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Bind values as every statement does."""
         values, target = self._values, self.target
+        adapters, otherwise, room = values.adapters, values.adapt_other, max(MOST_BYTES - self.waiting, 0)
         flat, count, status, detail = flat_rows(
-            first, rows, target.names, self._width, target.surplus, values.adapters, values.adapt_other, max_rows, kept
+            first, rows, target.names, self._width, target.surplus, adapters, otherwise, max_rows, kept, room
         )
         self._pending += flat
         self._taken += count
+        if status != END and (count < max_rows or count == 1):  # else they are written next, and not worth the time
+            self.waiting += sum(len(value) for value in flat if isinstance(value, (str, bytes)))
         return Taken(count, status, detail)
 
     def flush(self, raw: Raw) -> None:
         """Write what was taken."""
         flat, taken = self._pending, self._taken
-        self._pending, self._taken = [], 0
-        if taken and self._seen is not None:
-            self._seen.add(raw, flat, self._width)
-        written = self._write_each(raw, flat, taken) if self._by_row else self._write_many(raw, flat)
+        self._pending, self._taken, self.waiting = [], 0, 0
+        try:
+            if taken and self._seen is not None:
+                self._seen.add(raw, flat, self._width)
+            written = self._write_each(raw, flat, taken) if self._by_row else self._write_many(raw, flat)
+        except (OverflowError, UnicodeEncodeError) as error:
+            place = next((place for place, value in enumerate(flat) if not _is_bindable(value)), None)
+            if place is None:
+                raise
+            row, column = place // self._width, self.target.columns[place % self._width]
+            raise RowFault(str(error_of_python(error, None)), row, column) from error
         self.stored = self.stored + written if self._seen is None else self._seen.count
 
     def _write_many(self, raw: Raw, flat: list[Any]) -> int:
@@ -161,17 +177,23 @@ class SqliteWriter(Writer):
 class SeenKeys:
     """The keys of an upsert's rows, kept by SQLite, which alone knows which of them are equal.
 
-    A row that a later one of the same call replaces is not stored in the end, so `count` counts keys and not rows.
+    A row that a later one of the same columns replaces is not stored in the end, so `count` counts keys and not rows.
     """
 
     def __init__(self, target: Target) -> None:
         assert target.conflict is not None
-        self.count = 0
+        self._settled = 0
+        self._count = 0
         self._table = target.table
         self._key = target.conflict.key
         self._positions = [target.columns.index(name) for name in self._key]
         self._first: list[tuple[Any, ...]] = []
         self._insert = ""
+
+    @property
+    def count(self) -> int:
+        """The number of keys; those that were seen before `close` count again."""
+        return self._settled + self._count
 
     def add(self, raw: Raw, flat: Sequence[Any], width: int) -> None:
         """Take the keys of rows into account; a table is made for them when a second row comes."""
@@ -179,11 +201,11 @@ class SeenKeys:
         if not self._insert:
             keys = self._first = self._first + keys
             if len(keys) < 2:
-                self.count = len(keys)
+                self._count = len(keys)
                 return
             self._create(raw)
-            self.count = 0
-        self.count += raw.executemany(self._insert, keys).rowcount
+            self._count = 0
+        self._count += raw.executemany(self._insert, keys).rowcount
 
     def _create(self, raw: Raw) -> None:
         types = [_affinity(self._table.columns[name].type) for name in self._key]
@@ -199,7 +221,15 @@ class SeenKeys:
         """Drop what is kept."""
         if self._insert:
             raw.execute(f"DROP TABLE temp.{self._name}")
-        self._insert, self._first = "", []
+        self._settled += self._count
+        self._count, self._insert, self._first = 0, "", []
+
+
+def _is_bindable(value: Any) -> bool:
+    """False for a whole number beyond 64 bits and for half a surrogate pair, which the driver alone finds."""
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return not isinstance(value, str) or not _SURROGATE.search(value)
 
 
 def _tuples(flat: list[Any], width: int) -> Iterator[tuple[Any, ...]]:
