@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import compare
 import harness
 import plot
 import report
@@ -139,6 +140,35 @@ def test_the_plots_are_well_formed_and_their_text_is_text(tmp_path: Path) -> Non
     assert "× 0.50" in bars
     assert "nexusql 0.4.0" in lines
     assert "µs a row" in lines
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
+def test_the_page_has_goals_plots_and_both_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(compare, "HERE", tmp_path)
+    compare.write([compared("writing"), compared("one", "growth", 1)], [compared("interpreted")])
+    page = (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert "| fast | writing | 2.00 | MISSED |" in page
+    assert page.index("### writing") < page.index("### growth") < page.index("#### interpreted")
+    for name in ("results.svg", "growth.svg"):
+        assert f"]({name})" in page
+        assert (tmp_path / name).exists()
+
+
+def test_the_command_measures_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compare, "entries", lambda sizes: TINY)
+    file = tmp_path / "results.json"
+    compare.main(["--only", "12 rows into a dataclass", "--rounds", "1", "--json", str(file)])
+    (measured,) = report.from_json(file.read_text("utf-8"))
+    assert measured.title == "12 rows into a dataclass, SQLite"
+    assert f"## {measured.title}" in capsys.readouterr().out
+
+
+def test_a_missed_goal_fails_the_command_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "run", lambda only, rounds: [compared()])
+    assert compare.main([]) == 0
+    assert compare.main(["--check"]) == 1
 
 
 @pytest.mark.parametrize("entry", TINY, ids=lambda entry: entry.title)
