@@ -252,7 +252,13 @@ class MysqlWriter(Writer):
         if self._ids is Ids.RETURNED:
             return [value for (value,) in cursor.fetchall()]
         if self._ids is Ids.GIVEN:
-            return [self.target.value(record, str(self.target.returning)) for record in records]
+            name = str(self.target.returning)
+            given = [self.target.value(record, name) for record in records]
+            if None in given and self.target.table.columns[name].numbered:
+                raise NotSupportedError(
+                    f"{raw.flavour} does not tell the value of {name!r} that it gives to a row for NULL; leave it out"
+                )
+            return given
         if len(records) == 1:
             return [cursor.lastrowid]
         # Rows of one INSERT .. VALUES are numbered one after the other, whatever innodb_autoinc_lock_mode says.
