@@ -12,7 +12,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # Each is compiled under a second name, scanner.py as _scanner_c, so that both can be imported side by side.
-MODULES = ("scanner", "binder", "records")
+MODULES = ("scanner", "binder", "records", "encoder")
 
 DIRECTIVES = {"language_level": 3, "subinterpreters_compatible": "own_gil"}
 # With the directive alone a subinterpreter with its own GIL refuses the import.
@@ -47,12 +47,18 @@ def flag(name: str) -> bool:
     return os.environ.get(name, "") not in ("", "0")
 
 
+def source(name: str) -> str:
+    """What a module is compiled from: its own file, or a twin beside it that is written for the compiler."""
+    twin = f"nexusql/_speedups/_{name}_c.pyx"
+    return twin if os.path.exists(twin) else f"nexusql/_speedups/{name}.py"
+
+
 def run_setup(speedups: bool) -> None:
     """Set up with the compiled core or without."""
     extensions = [
         Extension(
             f"nexusql._speedups._{name}_c",
-            [f"nexusql/_speedups/{name}.py"],
+            [source(name)],
             define_macros=MACROS,
             extra_compile_args=COMPILE_ARGS,
         )

@@ -9,6 +9,7 @@ from typing import Any
 from nexusql._speedups import END, FAULT, FULL, OTHER
 from nexusql.backends.bulk import Record, RowFault, Writer
 from nexusql.backends.common import error_of_python
+from nexusql.backends.errors import forget_frames
 from nexusql.connection import Connection
 from nexusql.engine import Engine
 from nexusql.errors import (
@@ -21,45 +22,101 @@ from nexusql.errors import (
     TranslationWarning,
     UndefinedColumn,
 )
-from nexusql.progress import Advance, Progress, shown
+from nexusql.progress import Advance, Progress, nothing, shown
 from nexusql.results import BulkResult, RowError
 from nexusql.rowsource import ACCEPTED, NOTHING, RowSource
 from nexusql.shapes import BulkOptions, Shape, Shapes
 
 # A connection in a transaction of which what is done inside is one part: kept as a whole, or undone.
 Unit = Callable[[], AbstractContextManager[Connection]]
+Kept = list[tuple[int, Record]]  # rows with their indexes in the input
+
+MOST_BYTES = 4_000_000  # of what was taken and waits to be written
 
 
 class BulkWrite:
-    """One call of bulk_insert."""
+    """One call of bulk_insert. `stands` tells whether what its units have done is still there: not where they were part
+    of a transaction that is lost."""
 
-    def __init__(self, engine: Engine, unit: Unit, table: str, shapes: Shapes, options: BulkOptions) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        unit: Unit,
+        stands: Callable[[], bool],
+        table: str,
+        shapes: Shapes,
+        options: BulkOptions,
+    ) -> None:
         self.engine = engine
         self.options = options
         self.table = table
         self.shapes = shapes
         self._unit = unit
+        self._stands = stands
         self._result = BulkResult(0, "none", 0.0)
         self._started = time.perf_counter()
 
     def run(self, rows: Iterable[Any], progress: Progress = None) -> BulkResult:
-        """Write the rows. An error that ends a call with on_error="report" has `.partial`: what is stored."""
-        source = RowSource(rows, self.options.columns)
+        """Write the rows. What ends a call with on_error="report" has `.partial`: what is stored."""
         with shown(progress, rows, f"rows into {self.table}") as advance:
             if self.options.on_error == "raise":
-                with self._batch(source) as batch:
-                    while batch.write_chunk():
-                        advance(source.position)
+                self._run_atomic(rows, advance)
             else:
-                self._run_reporting(source, advance)
-            advance(source.position)
+                self._run_reporting(rows, advance)
         return self._finished()
+
+    def _run_atomic(self, rows: Iterable[Any], advance: Advance) -> None:
+        source = RowSource(rows, self.options.columns)
+        with self._batch(source) as batch:
+            while batch.write_chunk():
+                advance(source.position)
+            batch.settle()
+            advance(source.position)  # before the commit, so that what it raises undoes all
+        self._result.done = source.position
+
+    def _run_reporting(self, rows: Iterable[Any], advance: Advance) -> None:
+        try:
+            self._store(RowSource(rows, self.options.columns), advance)
+        except BaseException as error:
+            if not self._stands():
+                self._result = BulkResult(0, "none", 0.0)
+            vars(error)["partial"] = self._finished()
+            raise
+
+    def _store(self, source: RowSource, advance: Advance = nothing) -> None:
+        """Write rows, each chunk in a transaction of its own; one that fails for its rows is halved until the bad ones
+        are alone."""
+        more = True
+        while more:
+            kept: Kept = []
+            more, error = self._attempt(source, kept)
+            if error is not None and len(kept) == 1:
+                self._result.errors.append(RowError(kept[0][0], error, kept[0][1]))
+            elif error is not None:
+                middle = len(kept) // 2
+                for half in (kept[:middle], kept[middle:]):
+                    self._store(RowSource.again(half, source.columns))
+            self._result.done = max(source.reached, self._result.done)
+            advance(source.position)
+
+    def _attempt(self, source: RowSource, kept: Kept) -> tuple[bool, Error | None]:
+        """Write the next chunk; whether there are more rows, and the error for which it was refused."""
+        try:
+            with self._batch(source, kept, self._result.errors) as batch:
+                batch.write_chunk()
+        except Error as error:
+            about_rows = kept and not batch.taking and self.engine.backend.bulk.blames_row(error)
+            if not (about_rows and self._stands()):
+                raise
+            forget_frames(error)  # for they hold the rows
+            return batch.more, error
+        return batch.more, None
 
     @contextmanager
     def _batch(
         self,
         source: RowSource,
-        kept: list[tuple[int, Record]] | None = None,
+        kept: Kept | None = None,
         faults: list[RowError] | None = None,
     ) -> Iterator["Batch"]:
         """What writes rows in one transaction; they are settled at the end, and counted once that is certain."""
@@ -74,16 +131,19 @@ class BulkWrite:
         self._add(batch)
 
     def _finished(self) -> BulkResult:
-        self._result.elapsed = time.perf_counter() - self._started
-        self._result.errors.sort(key=lambda error: error.index)
-        return self._result
+        result = self._result
+        result.elapsed = time.perf_counter() - self._started
+        # Of a chunk that was given up, those behind the last row that is stored are not accounted for.
+        result.errors = sorted((e for e in result.errors if e.index < result.done), key=lambda error: error.index)
+        if self.options.returning is not None:
+            result.ids += [None] * (result.done - len(result.ids))
+        return result
 
     def _add(self, batch: "Batch") -> None:
         """Take what a batch has stored into account."""
         result = self._result
         result.rowcount += batch.stored
         result.strategy = batch.strategy or result.strategy
-        result.errors += batch.faults
         for index, value in batch.ids():
             result.ids += [None] * (index + 1 - len(result.ids))
             result.ids[index] = value
@@ -100,39 +160,6 @@ class BulkWrite:
                 raise TranslationError(text)
             warn((table, writer.note), text, TranslationWarning)
 
-    # Each chunk in a transaction of its own; one that fails for its rows is halved until the bad ones are alone.
-
-    def _run_reporting(self, source: RowSource, advance: Advance) -> None:
-        more = True
-        while more:
-            kept: list[tuple[int, Record]] = []
-            faults: list[RowError] = []
-            try:
-                with self._batch(source, kept, faults) as batch:
-                    more = batch.write_chunk()
-            except Error as error:
-                self._refused(kept, error)
-                self._result.errors += faults
-            advance(source.position)
-
-    def _refused(self, rows: list[tuple[int, Record]], error: Error) -> None:
-        """Find out which of the rows of a failed chunk are to blame, and store the others."""
-        if not rows or not self.engine.backend.bulk.blames_row(error):
-            error.partial = self._finished()
-            raise error
-        if len(rows) == 1:
-            self._result.errors.append(RowError(rows[0][0], error, rows[0][1]))
-            return
-        middle = len(rows) // 2
-        for half in (rows[:middle], rows[middle:]):
-            source = RowSource.again(half, self.options.columns)
-            try:
-                with self._batch(source, [], []) as batch:
-                    while batch.write_chunk():
-                        continue
-            except Error as reason:
-                self._refused(half, reason)
-
 
 class Group:
     """The rows of one shape, and what writes them; taken one by one where the next may have more of the columns."""
@@ -140,14 +167,16 @@ class Group:
     def __init__(self, writer: Writer, one_by_one: bool) -> None:
         self.writer = writer
         self.one_by_one = one_by_one
-        self.positions: list[range] = []
+        self.waiting: list[range] = []  # positions of the rows that were taken and not written yet
+        self.written: list[range] = []  # of the others, where their ids are wanted
 
 
 class Batch:
     """The rows that one transaction writes.
 
     With `kept` each row that is taken is kept there with its index, and a row that cannot be written goes to `faults`
-    instead of raising its error.
+    instead of raising its error. `taking` tells that rows are being asked for: an error then is not about those that
+    were taken.
     """
 
     def __init__(
@@ -155,18 +184,21 @@ class Batch:
         call: BulkWrite,
         connection: Connection,
         source: RowSource,
-        kept: list[tuple[int, Record]] | None = None,
+        kept: Kept | None = None,
         faults: list[RowError] | None = None,
     ) -> None:
         self._call = call
         self._connection = connection
         self._source = source
         self._kept = kept
-        self.faults = [] if faults is None else faults
+        self._faults = faults
         self._groups: dict[Shape, Group] = {}
+        self._unfit: dict[Shape, Error] = {}
         self._latest: Group | None = None
         self._modes = connection.current_modes()
         call.engine.described(connection, call.table, call.shapes.check)
+        self.more = True
+        self.taking = False
 
     @property
     def stored(self) -> int:
@@ -181,47 +213,55 @@ class Batch:
     def ids(self) -> Iterator[tuple[int, Any]]:
         """The index of each row in the input, and its `returning` value."""
         for group in self._groups.values():
-            yield from zip(map(self._source.index, chain(*group.positions)), group.writer.ids, strict=False)
+            yield from zip(map(self._source.index, chain(*group.written)), group.writer.ids, strict=True)
 
     def write_chunk(self) -> bool:
         """Take and write the next rows, `chunk_size` at most; False where there are no more."""
-        room, more = self._call.options.chunk_size, True
-        while room and more:
+        self.taking = True
+        self._take_chunk()
+        self.taking = False
+        for group in self._groups.values():
+            self._flush(group)
+        return self.more
+
+    def _take_chunk(self) -> None:
+        rows, size = self._call.options.chunk_size, MOST_BYTES
+        while rows > 0 and size > 0 and self.more:
             row = next(self._source, NOTHING)
             if row is NOTHING:
-                more = False
-                break
-            try:
-                group = self._group(row)
-            except (ParameterError, UndefinedColumn) as error:
-                self._fault(row, error)
+                self.more = False
+                return
+            group = self._group(row)
+            if group is None:
+                rows -= 1
                 continue
             self._turn_to(group)
             kept: list[Record] | None = None if self._kept is None else []
-            limit = 1 if group.one_by_one or self._source.holds_rows else room
+            limit = 1 if group.one_by_one or self._source.holds_rows else rows
+            waiting = group.writer.waiting
             taken, status, detail, behind = group.writer.take(row, self._source.rows, limit, kept)
             self._taken(group, taken, kept)
             self._source.give_back(*behind)
-            room -= taken
+            rows -= taken
+            size -= group.writer.waiting - waiting
             if status == FULL and detail is not None:
                 self._source.give_back(detail)
-                break
-            more = status != END
-            if status == FAULT:
+                return
+            self.more = status != END
+            if status == OTHER and taken:
+                self._source.give_back(detail)
+            elif status == OTHER:
+                self._fault(detail, self._call.shapes.misfit(detail, group.writer.target))
+                rows -= 1
+            elif status == FAULT:
                 row, column, reason = detail
                 self._fault(row, reason, "" if column is None else group.writer.target.columns[column])
-            elif status == OTHER and taken == 0:
-                self._fault(detail, self._call.shapes.misfit(detail, group.writer.target))
-            elif status == OTHER:
-                self._source.give_back(detail)
-        for group in self._groups.values():
-            self._flush(group)
-        return more
+                rows -= 1
 
     def _taken(self, group: Group, taken: int, kept: list[Record] | None) -> None:
         if taken:
             positions = range(self._source.position, self._source.position + taken)
-            group.positions.append(positions)
+            group.waiting.append(positions)
             self._source.position += taken
             if self._kept is not None and kept is not None:
                 self._kept += zip(map(self._source.index, positions), kept, strict=True)
@@ -246,12 +286,15 @@ class Batch:
         if self._connection.current_modes() != self._modes:  # the source of the rows has used this session, too
             raise ProgrammingError("the session's modes were changed while rows were being taken; nothing was written")
         self._perform(group, group.writer.flush)
+        if self._call.options.returning is not None:
+            group.written += group.waiting
+        group.waiting = []
 
     def _perform(self, group: Group, call: Callable[[Any], None]) -> None:
         try:
             self._connection.perform(call)
         except RowFault as fault:
-            index = self._source.index(next(islice(chain(*group.positions), fault.row, None)))
+            index = self._source.index(next(islice(chain(*group.waiting), fault.row, None)))
             raise ParameterError(f"row {index}, column {fault.column!r}: {fault}") from fault.__cause__
         except Error as error:
             engine, target = self._call.engine, group.writer.target
@@ -260,21 +303,31 @@ class Batch:
                 engine.forget_tables()  # another session may have made another table of it
             raise
 
-    def _group(self, row: Record) -> Group:
-        """The group of rows that have the same columns. Raises ParameterError and UndefinedColumn for a row."""
-        if not isinstance(row, (dict, tuple, list)):
-            raise ParameterError(f"a row is {ACCEPTED}, not {type(row).__name__}")
-        shape = self._call.shapes.shape(row)
-        group = self._groups.get(shape)
-        if group is None:
-            group = self._groups[shape] = self._new_group(row)
+    def _group(self, row: Record) -> Group | None:
+        """The group of rows that have the same columns; None for a row that can be in none, which is a fault."""
+        try:
+            if not isinstance(row, (dict, tuple, list)):
+                raise ParameterError(f"a row is {ACCEPTED}, not {type(row).__name__}")
+            shape = self._call.shapes.shape(row)
+            if shape in self._unfit:
+                raise self._unfit[shape].with_traceback(None)
+            group = self._groups.get(shape)
+            if group is None:
+                group = self._groups[shape] = self._new_group(row, shape)
+        except (ParameterError, UndefinedColumn) as error:
+            self._fault(row, error)
+            return None
         return group
 
-    def _new_group(self, row: Record) -> Group:
+    def _new_group(self, row: Record, shape: Shape) -> Group:
         call, columns = self._call, self._source.columns
-        target = call.engine.described(
-            self._connection, call.table, lambda table: call.shapes.target(table, row, columns)
-        )
+        try:
+            target = call.engine.described(
+                self._connection, call.table, lambda table: call.shapes.target(table, row, columns)
+            )
+        except (ParameterError, UndefinedColumn) as error:
+            self._unfit[shape] = error
+            raise
         writer = self._connection.perform(call.engine.backend.bulk.writer, target)
         call.report(writer)
         return Group(writer, target.surplus and len(target.columns) < len(call.options.columns or ()))
@@ -283,7 +336,9 @@ class Batch:
         """Have what was taken before in the table, where of rows with one key the order counts."""
         before, self._latest = self._latest, group
         if before is not None and before is not group and self._call.options.on_conflict is not None:
+            self.taking = False
             self._settle(before)
+            self.taking = True
 
     def _fault(self, row: Record, error: Exception, column: str = "") -> None:
         """A row that cannot be written: its error is raised, or kept."""
@@ -295,6 +350,6 @@ class Batch:
             told = type(reason)(f"row {index}{name}: {reason}")
             told.__cause__ = reason.__cause__
             reason = told
-        if self._kept is None:
+        if self._faults is None:
             raise reason
-        self.faults.append(RowError(index, reason, row))
+        self._faults.append(RowError(index, reason, row))

@@ -4,17 +4,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from nexusql.backends.bulk import column_list
 from nexusql.backends.tables import Table
+from nexusql.batches import can_batch, execute_batches
 from nexusql.bulk import BulkWrite
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
 from nexusql.errors import NotSupportedError
 from nexusql.progress import Progress
-from nexusql.results import BulkResult, Row, Rows
+from nexusql.results import BulkResult, Record, Row, Rows
 from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
+from nexusql.stream import Source, Stream, as_dicts, as_instances
 
 T = TypeVar("T")
 
@@ -22,8 +24,12 @@ T = TypeVar("T")
 class Calls(ABC):
     """Reads and writes on top of what is abstract here."""
 
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
     @abstractmethod
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement."""
 
     @abstractmethod
@@ -35,6 +41,10 @@ class Calls(ABC):
         """A connection in a transaction of which what is done inside is one part: kept as a whole, or undone."""
 
     @abstractmethod
+    def _stands(self) -> bool:
+        """Whether what units have done is still there: not where they were part of a transaction that is lost."""
+
+    @abstractmethod
     def _ask(self, question: Callable[[Connection], T]) -> T:
         """Ask something of a connection that runs statements like `execute`."""
 
@@ -42,22 +52,47 @@ class Calls(ABC):
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         """Run a statement for each set of parameters, one by one, all or nothing."""
 
-    def fetch_one(self, sql: str, params: Params = None) -> Row | None:
-        """The first row as a dict, or None where there is none. Raises what `execute` raises."""
-        rows = self.execute(sql, params)
-        return Row(rows[0]) if rows else None
+    @overload
+    def fetch_one(self, sql: str, params: Params = None, *, into: None = None) -> Row | None: ...
+    @overload
+    def fetch_one(self, sql: str, params: Params = None, *, into: type[T]) -> T | None: ...
+    def fetch_one(self, sql: str, params: Params = None, *, into: Any = None) -> Any:
+        """The first row as a dict, or as an `into`, None where there is none. Raises what `execute` raises."""
+        rows = self.execute(sql, params, into=into)
+        if not rows:
+            return None
+        return Row(rows[0]) if into is None else rows[0]
 
-    def fetch_all(self, sql: str, params: Params = None) -> Rows:
+    @overload
+    def fetch_all(self, sql: str, params: Params = None, *, into: None = None) -> Rows: ...
+    @overload
+    def fetch_all(self, sql: str, params: Params = None, *, into: type[T]) -> Rows[T]: ...
+    def fetch_all(self, sql: str, params: Params = None, *, into: Any = None) -> Rows[Any]:
         """All rows. Raises what `execute` raises."""
-        return self.execute(sql, params)
+        return self.execute(sql, params, into=into)
 
     def fetch_value(self, sql: str, params: Params = None) -> Any:
         """The first column of the first row, or None where there is no row. Raises what `execute` raises."""
         return self.execute(sql, params).scalar()
 
-    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000) -> Any:
-        """Read in constant memory; comes with the streams."""
-        raise NotSupportedError("stream is not in this release")
+    @overload
+    def stream(
+        self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: None = None
+    ) -> Stream[Record]: ...
+    @overload
+    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: type[T]) -> Stream[T]: ...
+    def stream(self, sql: str, params: Params = None, chunk_size: int = 1000, *, into: Any = None) -> Stream[Any]:
+        """The rows one by one, as dicts or as an `into`, `chunk_size` of them in memory: for `with` and `for`.
+
+        Raises ParameterError and SQLSyntaxError at once, and when the query is run what `execute` raises; an error in
+        the middle of the rows is raised there.
+        """
+        build = as_dicts if into is None else as_instances(into, sql)
+        return Stream(self._source(), sql, params, chunk_size, build)
+
+    @abstractmethod
+    def _source(self) -> Source:
+        """Where a stream reads."""
 
     @staticmethod
     def _refuse_later(**options: Any) -> None:
@@ -78,12 +113,16 @@ class Calls(ABC):
             return 0
         engine = self._running()
         statement, _ = engine.prepare(sql, first, engine.modes)
+        rows = chain((first,), given)
+        if can_batch(engine, statement) and statement.insert is None:
+            with self._unit() as connection:
+                return execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
         if statement.insert is not None and statement.plain and statement.order is None:
             options = BulkOptions(columns=statement.insert.columns)
             shapes = StatementShapes(statement.insert, statement.names)
-            write = BulkWrite(engine, self._unit, statement.insert.table, shapes, options)
+            write = BulkWrite(engine, self._unit, self._stands, statement.insert.table, shapes, options)
             with suppress(Unsuitable):  # told before any row but the first is taken
-                return write.run(chain((first,), given)).rowcount
+                return write.run(rows).rowcount
         return self._execute_each(sql, chain((first,), given))
 
     def bulk_insert(
@@ -127,7 +166,8 @@ class Calls(ABC):
             CHUNK if chunk_size is None else chunk_size,
             on_error,
         )
-        return BulkWrite(self._running(), self._unit, table, TableShapes(options), options).run(rows, progress)
+        write = BulkWrite(self._running(), self._unit, self._stands, table, TableShapes(options), options)
+        return write.run(rows, progress)
 
     def insert(self, table: str, row: Mapping[str, Any], *, returning: str | Sequence[str] | None = None) -> Any:
         """Insert one row; gives its key as the database has it, the primary key or else the column that numbers rows.

@@ -1,11 +1,11 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
-from nexusql.backends.base import Backend, Raw, Status
+from nexusql.backends.base import Backend, Cursor, Raw, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
@@ -16,6 +16,8 @@ from nexusql.sql.statement import Effect, Statement
 logger = logging.getLogger("nexusql.connection")
 
 T = TypeVar("T")
+# Appends a driver's rows, with these column names, to a result; True where two names are equal.
+Extend = Callable[[Rows[Any], Iterable[Any], tuple[str, ...]], bool]
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -112,8 +114,8 @@ class Connection:
             self.modes = modes
             self.needs_reset = True
 
-    def run(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
-        """Run a plan with bound arguments; rows as dicts, empty where the statement gives none.
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+        """Run a plan with bound arguments; rows as `extend` takes them, empty where the statement gives none.
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
@@ -127,7 +129,7 @@ class Connection:
                     rows.rowcount = cursor.rowcount
             else:
                 names = self.name_columns(description)
-                self.duplicates = extend_dicts(rows, cursor if self._iterates else cursor.fetchall(), names)
+                self.duplicates = extend(rows, cursor if self._iterates else cursor.fetchall(), names)
                 rows.columns = names
                 rows.rowcount = len(rows)
             return rows
@@ -137,14 +139,11 @@ class Connection:
             self._interrupted()
             raise
 
-    def run_special(self, statement: Statement, args: Sequence[Any] | None) -> Rows:
+    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
-        changes_session = bool(statement.effects & Effect.SESSION)
-        if changes_session:  # also where it fails: what it did before that may stay
-            self.needs_reset = True
-            self._modes_known = False
+        changes_session = self._expect_change(statement)
         try:
-            rows = self.run(statement, args)
+            rows = self.run(statement, args, extend)
         except Error as error:
             if not self._tolerates(statement, error):
                 raise
@@ -153,6 +152,28 @@ class Connection:
         if changes_session:
             self.current_modes()
         return rows
+
+    def _expect_change(self, statement: Statement) -> bool:
+        """Whether the statement may change the session; also where it fails, what it did before that may stay."""
+        changes_session = bool(statement.effects & Effect.SESSION)
+        if changes_session:
+            self.needs_reset = True
+            self._modes_known = False
+        return changes_session
+
+    def open_cursor(self, statement: Statement, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """Run a query whose rows are read in pieces; `alone` outside a transaction, which it may then begin."""
+        self._expect_change(statement)
+        return self.perform(self._backend.open_cursor, statement.text, args, size, alone, statement=statement)
+
+    def fetch(self, cursor: Cursor, statement: Statement) -> Sequence[Any]:
+        """The next rows of a cursor, tuples."""
+        return self.perform(lambda raw: cursor.fetch(), statement=statement)
+
+    def close_cursor(self, cursor: Cursor, config: ConnectionConfig) -> None:
+        """Leave the rest of a cursor's rows unread."""
+        if not self.broken:
+            self.perform(lambda raw: cursor.close(config))
 
     def apply_settings(self, settings: tuple[str, ...]) -> None:
         """Run the session settings that were made elsewhere since this connection was last used."""
@@ -239,14 +260,14 @@ class Connection:
         self.broken = True
         self._backend.close(self._raw)
 
-    def perform(self, call: Callable[..., T], *args: Any) -> T:
+    def perform(self, call: Callable[..., T], *args: Any, statement: Statement | None = None) -> T:
         """Call a backend's function with the driver's connection; the driver's errors become nexusql's."""
         try:
             return call(self._raw, *args)
         except Error:
             raise
         except Exception as error:
-            raise self._failure(error, None) from error
+            raise self._failure(error, statement) from error
         except BaseException:
             self._interrupted()
             raise

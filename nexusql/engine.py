@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nexusql._speedups import bind, bind_sequence
-from nexusql.backends.base import Backend, Capabilities, Status
+from nexusql._speedups import bind, bind_sequence, extend_dicts
+from nexusql.backends.base import Backend, Capabilities, Cursor, Status
 from nexusql.backends.errors import driver_error
 from nexusql.backends.tables import Table
 from nexusql.config import ConnectionConfig
-from nexusql.connection import Connection, suffixed_names
+from nexusql.connection import Connection, Extend, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
     ConnectionLost,
@@ -29,7 +29,7 @@ from nexusql.errors import (
     UndefinedColumn,
     UndefinedTable,
 )
-from nexusql.leases import callers_level
+from nexusql.leases import Holder, callers_level
 from nexusql.pool import Pool
 from nexusql.results import Rows
 from nexusql.sql.cache import PlanCache
@@ -137,9 +137,12 @@ class Engine:
         self.pool.close()
         self.workers.close()
 
-    def lease(self, *, remember: bool = False) -> Connection:
-        """A connection of the pool, with the session settings that hold for all of them; give it back to the pool."""
-        connection = self.pool.acquire(remember=remember)
+    def lease(self, holder: Holder | None = None) -> Connection:
+        """A connection of the pool, with the session settings that hold for all of them; give it back to the pool.
+
+        `holder` is who has it for longer than a statement.
+        """
+        connection = self.pool.acquire(holder=holder)
         try:
             self._apply_settings(connection)
         except BaseException:
@@ -151,8 +154,10 @@ class Engine:
         if connection.settings is not self._settings:
             connection.apply_settings(self._settings)
 
-    def run(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
-        """Run a prepared statement on a connection of the pool, committed at once."""
+    def run(
+        self, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend = extend_dicts
+    ) -> Rows:
+        """Run a prepared statement on a connection of the pool, committed at once; rows as `extend` takes them."""
         writer = None if statement.reads else self.writer
         if writer is not None:
             writer.acquire(lasting=False)
@@ -161,13 +166,13 @@ class Engine:
             idle = False
             try:
                 if self._direct and statement.plain and connection.settings is self._settings:
-                    rows = connection.run(statement, args)
+                    rows = connection.run(statement, args, extend)
                     if connection.duplicates:
-                        self._duplicate_columns(statement, rows)
+                        self.duplicate_columns(statement, rows.columns)
                     idle = True  # a plain statement has neither begun a transaction nor failed
                     return rows
                 self._apply_settings(connection)
-                rows = self.run_on(connection, statement, args, params)
+                rows = self.run_on(connection, statement, args, params, extend)
                 if not statement.plain and connection.status() is Status.ACTIVE:
                     raise ProgrammingError(
                         f"{statement.verb} left a transaction open, which has been rolled back: outside transaction() "
@@ -176,31 +181,51 @@ class Engine:
                 return rows
             except ConnectionLost as error:
                 self.pool.suspect_all()
-                if statement.reads:
-                    raise
-                raise self._uncertain(error) from error.__cause__
+                raise self.lost(statement, error) from error.__cause__
             finally:
                 self.pool.release(connection, idle)
         finally:
             if writer is not None:
                 writer.release()
 
-    def run_on(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+    def run_on(
+        self,
+        connection: Connection,
+        statement: Statement,
+        args: Sequence[Any] | None,
+        params: Params,
+        extend: Extend = extend_dicts,
+    ) -> Rows:
         """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
+        statement, args = self._fitted(connection, statement, args, params)
+        if statement.plain:
+            rows = connection.run(statement, args, extend)
+            if not statement.reads:
+                connection.note_changes()
+        else:
+            rows = self._run_special(connection, statement, args, params, extend)
+        if connection.duplicates:
+            self.duplicate_columns(statement, rows.columns)
+        return rows
+
+    def open_cursor(
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, size: int
+    ) -> Cursor:
+        """Start a prepared query on a leased connection, to read its rows in pieces of `size`."""
+        statement, args = self._fitted(connection, statement, args, params)
+        self._report(statement, params)
+        return connection.open_cursor(statement, args, size, connection.status() is Status.IDLE)
+
+    def _fitted(
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
+    ) -> tuple[Statement, Sequence[Any] | None]:
+        """A plan and its arguments as this session takes them: made again where it reads text by other modes."""
         if connection.current_modes() != statement.modes:
             statement, args = self.prepare(statement.source, params, connection.modes)
         if self.backend.fits and args and (statement.assigned or statement.compared):
             args = list(args)
             self.backend.fit(statement, args, lambda table: self._types(connection, table))
-        if statement.plain:
-            rows = connection.run(statement, args)
-            if not statement.reads:
-                connection.note_changes()
-        else:
-            rows = self._run_special(connection, statement, args, params)
-        if connection.duplicates:
-            self._duplicate_columns(statement, rows)
-        return rows
+        return statement, args
 
     def prepare(self, sql: str, params: Params, modes: SessionModes) -> tuple[Statement, tuple[Any, ...] | None]:
         """The plan of a statement and its arguments in driver order. Raises ParameterError, SQLSyntaxError, .."""
@@ -275,20 +300,12 @@ class Engine:
         return error
 
     def _run_special(
-        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
     ) -> Rows:
-        if statement.notes:
-            self._report_notes(statement)
-        if statement.near_misses and isinstance(params, Mapping):
-            missed = [miss for miss in statement.near_misses if miss.name in params]
-            if missed:
-                places = [
-                    f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound" for miss in missed
-                ]
-                self.warn_once(statement.source, "; ".join(places), ParameterWarning)
+        self._report(statement, params)
         setting = self.backend.session_setting(statement)
         had_changed = connection.needs_reset
-        rows = connection.run_special(statement, args)
+        rows = connection.run_special(statement, args, extend)
         if setting is not None:
             connection.needs_reset = had_changed
             with self._settings_lock:
@@ -298,6 +315,18 @@ class Engine:
             self.forget_tables()
         return rows
 
+    def _report(self, statement: Statement, params: Params) -> None:
+        """Tell what the translation loses, and which parameters stand where the server reads text."""
+        if statement.notes:
+            self._report_notes(statement)
+        if statement.near_misses and isinstance(params, Mapping):
+            missed = [miss for miss in statement.near_misses if miss.name in params]
+            if missed:
+                places = [
+                    f":{miss.name} at line {miss.line} is inside {miss.where}; it is not bound" for miss in missed
+                ]
+                self.warn_once(statement.source, "; ".join(places), ParameterWarning)
+
     def _report_notes(self, statement: Statement) -> None:
         text = "; ".join(f"{note.message} (line {note.line}, column {note.column})" for note in statement.notes)
         if self.options.strict:
@@ -306,8 +335,9 @@ class Engine:
             raise error
         self.warn_once(statement.source, text, TranslationWarning)
 
-    def _duplicate_columns(self, statement: Statement, rows: Rows) -> None:
-        names = sorted({name for name in rows.columns if rows.columns.count(name) > 1})
+    def duplicate_columns(self, statement: Statement, columns: tuple[str, ...]) -> None:
+        """Warn, or raise, as the option says, where a result has rows and two columns of one name."""
+        names = sorted({name for name in columns if columns.count(name) > 1})
         text = f"the result has more than one column named {', '.join(names)}"
         if self.options.duplicate_columns == "raise":
             raise ProgrammingError(f"{text}; give them aliases")
@@ -358,9 +388,14 @@ class Engine:
         self._tables = {}
 
     @staticmethod
-    def _uncertain(error: Error) -> Error:
+    def lost(statement: Statement, error: Error) -> Error:
+        """What the loss of a connection means to a statement outside a transaction: whether it is stored is unknown,
+        unless it only reads."""
+        kind = ConnectionLost if statement.reads else CommitUncertain
+        if isinstance(error, kind):
+            return error
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        return driver_error(CommitUncertain, cause, sqlstate=error.sqlstate, code=error.code, sql=error.sql)
+        return driver_error(kind, cause, sqlstate=error.sqlstate, code=error.code, sql=error.sql)
 
 
 def statement_text(sql: object) -> str:

@@ -184,5 +184,9 @@ class PerformanceWarning(NexusqlWarning):
     """A bulk write took a slower way than its database offers; the text says why."""
 
 
+class StreamWarning(NexusqlWarning, ResourceWarning):
+    """A stream was left open and has been closed."""
+
+
 class TransactionWarning(NexusqlWarning, ResourceWarning):
     """A transaction was left open and has been rolled back."""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Generic, Protocol, TypeVar
@@ -50,13 +51,23 @@ class Poolable(Protocol):
         ...
 
 
+class Holder:
+    """Who has a connection for longer than a statement: what it is, in words, and the thread that last used it."""
+
+    __slots__ = ("name", "thread")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.thread = threading.get_ident()
+
+
 C = TypeVar("C", bound=Poolable)
 
 
 class Lease(Generic[C]):
     """One connection of a pool, borrowed or idle. Times are of the monotonic clock."""
 
-    __slots__ = ("connection", "expires", "since", "stack", "trusted_for")
+    __slots__ = ("connection", "expires", "holder", "since", "stack", "trusted_for")
 
     def __init__(self, connection: C, since: float, expires: float) -> None:
         self.connection = connection
@@ -64,6 +75,7 @@ class Lease(Generic[C]):
         self.since = since  # when it was borrowed or returned
         self.trusted_for = TRUST
         self.stack: Stack | None = None
+        self.holder: Holder | None = None
 
     def suspect(self) -> None:
         """Have it pinged before it is used again, however soon that is."""
@@ -103,12 +115,13 @@ def describe_leases(leases: Iterable[Lease[C]], now: float) -> str:
 
 
 def _describe(lease: Lease[C], now: float) -> str:
-    held = f"{now - lease.since:.1f} s"
+    held = f"{now - lease.since:.1f} s by"
     if not lease.stack:
-        return f"{held} by a single statement"
-    return f"{held} by " + " < ".join(
-        f"{code.co_filename}:{_line(code, at)} {code.co_name}" for code, at in lease.stack
-    )
+        return f"{held} a single statement"
+    if lease.holder is not None:
+        held += f" {lease.holder.name} at"
+    places = (f"{code.co_filename}:{_line(code, at)} {code.co_name}" for code, at in lease.stack)
+    return f"{held} {' < '.join(places)}"
 
 
 def _line(code: CodeType, at: int) -> int | None:

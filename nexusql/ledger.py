@@ -10,6 +10,7 @@ from typing import Generic
 
 from nexusql.errors import NotConnectedError, PoolTimeout
 from nexusql.leases import C, Lease, describe_leases
+from nexusql.workers import blocks_own_thread
 
 FIRST_PAUSE = 0.1  # seconds between failing attempts to connect: doubled up to the longest, shortened at random
 LONGEST_PAUSE = 2.0
@@ -129,7 +130,7 @@ class Ledger(Generic[C]):
             if self.closed or now >= lease.expires:
                 return False
             lease.since = now
-            lease.stack = None
+            lease.stack = lease.holder = None
             if self.waiters:
                 self.leased[lease.connection] = lease
                 self._serve(lease)
@@ -255,6 +256,7 @@ class Ledger(Generic[C]):
                 self.waiters.appendleft(waiter)
             else:
                 self._refuse_crowd()
+                self._refuse_deadlock()
                 self.waiters.append(waiter)
             now = monotonic()
             self._serve_idle()
@@ -322,6 +324,18 @@ class Ledger(Generic[C]):
         crowd = self._max_waiting is not None and len(self.waiters) >= self._max_waiting
         if crowd and not self.idle and not self._may_grow(monotonic()):
             raise PoolTimeout(f"{self._max_waiting} callers wait for a connection already {self._stats()}; no more may")
+
+    def _refuse_deadlock(self) -> None:
+        """A thread that holds all there is waits for itself."""
+        if len(self.leased) < self._max_size or not blocks_own_thread():
+            return
+        leases = list(self.leased.values())
+        here = threading.get_ident()
+        if all(lease.holder is not None and lease.holder.thread == here for lease in leases):
+            raise PoolTimeout(
+                f"this thread waits for a connection and holds all {self._max_size} itself, which would never end; "
+                f"end what holds them, or raise pool_max: {describe_leases(leases, monotonic())}"
+            )
 
     def _stats(self) -> PoolStats:
         idle = len(self.idle)

@@ -10,30 +10,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from nexusql.backends import backend_for
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
+from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
 from nexusql.interfaces import DatabaseInterface
+from nexusql.models import builder, keep_rows
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
 from nexusql.retry import run_in_transaction
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.split import split_script
 from nexusql.sql.translate import Translation, translate, translate_quoted
-from nexusql.transaction import (
-    Transaction,
-    TransactionBlock,
-    control_by_string,
-    open_in,
-    open_transactions,
-    roll_back_open,
-    set_open,
-)
+from nexusql.stream import InTransaction, Source, outside
+from nexusql.transaction import Transaction, TransactionBlock, control_by_string
 
 logger = logging.getLogger("nexusql")
 
@@ -183,15 +178,23 @@ class DatabaseManager(Calls, DatabaseInterface):
 
     # Statements
 
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement; rows as dicts, an empty list for none and for writes.
 
-        `params` is a dict for `:name`, or a list or tuple for `?`, `%s` or the names in order. Outside a transaction it
-        is committed at once. Raises ParameterError and SQLSyntaxError before anything is sent, else what the database
-        says, as an error that is also the driver's own.
+        `params` is a dict for `:name`, or a list or tuple for `?`, `%s` or the names in order. `into` is a class whose
+        instances the rows become: a dataclass, TypedDict, NamedTuple, pydantic model or msgspec Struct. Outside a
+        transaction the statement is committed at once.
+
+        Raises ParameterError, SQLSyntaxError, and ConfigError for a class that `into` does not take, before anything is
+        sent; else what the database says, as an error that is also the driver's own. Where the statement has run but
+        its rows do not fit the class: ProgrammingError for the columns, DataError for the first such row.
         """
-        if into is not None or timeout is not None:
-            self._refuse_later(into=into, timeout=timeout)
+        if timeout is not None:
+            self._refuse_later(timeout=timeout)
         engine = self._engine
         if engine is None:
             raise NotConnectedError("Database not connected")
@@ -199,22 +202,28 @@ class DatabaseManager(Calls, DatabaseInterface):
         if opened is not None:
             transaction = opened.get(engine)
             if transaction is not None:
-                return self._execute_in(transaction, sql, params)
+                return self._execute_in(transaction, sql, params, into)
         statement, args = engine.prepare(sql, params, engine.modes)
         if statement.control is not None:
             return control_by_string(engine, statement.control)
-        return engine.run(statement, args, params)
+        if into is None:
+            return engine.run(statement, args, params)
+        return builder(into).build(engine.run(statement, args, params, keep_rows), sql)
 
-    def _execute_in(self, transaction: Transaction, sql: str, params: Params) -> Rows:
+    def _execute_in(self, transaction: Transaction, sql: str, params: Params, into: Any) -> Rows[Any]:
         try:
-            return transaction.execute(sql, params)
+            return transaction.execute(sql, params, into=into)
         finally:
             if transaction.by_string and not transaction.is_open:
                 set_open(transaction.engine, None)
 
-    async def execute_async(self, sql: str, params: Params = None) -> Rows:
+    @overload
+    async def execute_async(self, sql: str, params: Params = None, *, into: None = None) -> Rows: ...
+    @overload
+    async def execute_async(self, sql: str, params: Params = None, *, into: type[T]) -> Rows[T]: ...
+    async def execute_async(self, sql: str, params: Params = None, *, into: Any = None) -> Rows[Any]:
         """`execute` on a worker thread."""
-        return await self.in_thread(self.execute, sql, params)
+        return await self.in_thread(lambda: self.execute(sql, params, into=into))
 
     def run_script(self, sql: str) -> int:
         """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came
@@ -322,10 +331,9 @@ class DatabaseManager(Calls, DatabaseInterface):
 
     def migrate(self, paths: Sequence[str | Path] = (), *, apply_schema: bool = True) -> None:
         """Connect if need be, apply the packaged schema, then each folder in order. Raises MigrationError."""
-        from nexusql.migrations.runner import MigrationRunner
+        from nexusql.migrations.start import migrate
 
-        self.connect(raise_errors=True)
-        MigrationRunner.apply_all(self, paths, apply_schema=apply_schema)
+        migrate(self, paths, apply_schema=apply_schema)
 
     async def initialize(
         self, apply_schema: bool = True, app_migration_paths: Sequence[str | Path] | None = None
@@ -354,6 +362,11 @@ class DatabaseManager(Calls, DatabaseInterface):
             with TransactionBlock(engine) as transaction, transaction.unit(savepoint=False) as connection:
                 yield connection
 
+    def _stands(self) -> bool:
+        engine = self._engine
+        outer = None if engine is None else open_in(engine)
+        return outer is None or outer._stands()
+
     def _ask(self, question: Callable[[Connection], T]) -> T:
         engine = self._connected()
         outer = open_in(engine)
@@ -368,6 +381,11 @@ class DatabaseManager(Calls, DatabaseInterface):
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         with self.transaction() as transaction:
             return transaction._execute_each(sql, rows)
+
+    def _source(self) -> Source:
+        engine = self._connected()
+        transaction = open_in(engine)
+        return outside(engine) if transaction is None else InTransaction(transaction)
 
     @property
     def transactional_ddl(self) -> bool:

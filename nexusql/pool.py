@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, Generic
 
 from nexusql.errors import InterfaceError, NotConnectedError, OperationalError, PoolTimeout
-from nexusql.leases import TRUST, C, Lease, Poolable, borrowing_stack, describe_leases
+from nexusql.leases import TRUST, C, Holder, Lease, Poolable, borrowing_stack, describe_leases
 from nexusql.ledger import NEVER, Ledger, PoolStats, Waiter, jitter
 
 __all__ = ["Pool", "PoolStats", "Poolable"]
@@ -74,11 +74,12 @@ class Pool(Generic[C]):
         self._ledger.tidy_at = monotonic() + self._tidy_every
         self._refilling = threading.Lock()
 
-    def acquire(self, timeout: float | None = None, *, remember: bool = False) -> C:
+    def acquire(self, timeout: float | None = None, *, remember: bool = False, holder: Holder | None = None) -> C:
         """A live connection within `timeout` seconds (the pool's where None), until release() or discard().
 
-        `remember` keeps the caller's stack for the leak report. Raises PoolTimeout, NotConnectedError once the pool is
-        closed, and what connecting raises where no connection is there and another attempt is no use.
+        `remember` keeps the caller's stack for the leak report; so does naming a `holder`. Raises PoolTimeout, also
+        where this thread holds all there is; NotConnectedError once the pool is closed; and what connecting raises
+        where no connection is there and another attempt is no use.
         """
         ledger = self._ledger
         now = monotonic()
@@ -92,8 +93,9 @@ class Pool(Generic[C]):
             lease = self._obtain(lease, Waiter(now, now + (self._timeout if timeout is None else timeout)))
             now = monotonic()
         lease.since = now
-        if remember:
+        if remember or holder is not None:
             lease.stack = borrowing_stack()
+            lease.holder = holder
         return lease.connection
 
     def release(self, connection: C, idle: bool = False) -> None:
@@ -118,7 +120,7 @@ class Pool(Generic[C]):
             self._refuse_unknown(connection)
         elif now < lease.expires and now < ledger.tidy_at and not ledger.waiters:
             lease.since = now
-            lease.stack = None
+            lease.stack = lease.holder = None
             ledger.idle.append(lease)
             if ledger.waiters or ledger.closed:  # just now
                 for late in ledger.look_again():
@@ -193,6 +195,10 @@ class Pool(Generic[C]):
             if leased:
                 held = describe_leases(leased, monotonic())
                 logger.warning("pool %s is closed; %d connections were not returned: %s", self.name, len(leased), held)
+
+    def leased(self) -> list[C]:
+        """The connections that are borrowed at this moment."""
+        return list(self._ledger.leased)
 
     def stats(self) -> PoolStats:
         """How many connections there are, and how many callers wait."""

@@ -20,11 +20,11 @@ def shown(progress: Progress, rows: Iterable[Any], title: str) -> Iterator[Advan
     elif callable(progress):
         yield progress
     else:
-        yield _nothing
+        yield nothing
 
 
-def _nothing(_done: int) -> None:
-    return
+def nothing(_done: int) -> None:
+    """Shows nothing."""
 
 
 @contextmanager

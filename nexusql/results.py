@@ -2,25 +2,35 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nexusql.errors import InterfaceError
 
 Record = dict[str, Any]
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-class Rows(list[Record]):
-    """The rows of one statement, a list of dicts; empty for a write.
+    R = TypeVar("R", default=Record)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
+
+
+class Rows(list[R]):
+    """The rows of one statement, a list of dicts or of what `into=` made of them; empty for a write.
 
     `rowcount` is the number of rows affected or returned, `columns` the names of the result's columns in order. Code
     that awaits every result may await it; it gives itself. Like the awaitable it is, it is hashed by identity, so that
     asyncio.gather() takes it.
     """
 
-    __slots__ = ("columns", "rowcount")
+    __slots__ = ("columns", "first_value", "rowcount")
 
     rowcount: int
     columns: tuple[str, ...]
+    first_value: Any  # what `scalar` gives where rows are not dicts
 
     __hash__ = object.__hash__  # type: ignore[assignment]
 
@@ -29,10 +39,11 @@ class Rows(list[Record]):
         if name == "rowcount":
             return len(self)
         if name == "columns":
-            return tuple(self[0]) if self else ()
+            first = self[0] if self else None
+            return tuple(first) if isinstance(first, dict) else ()
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __await__(self) -> Generator[None, None, "Rows"]:
+    def __await__(self) -> Generator[None, None, "Rows[R]"]:
         yield from ()
         return self
 
@@ -42,7 +53,7 @@ class Rows(list[Record]):
         return self.rowcount
 
     @property
-    def data(self) -> "Rows":
+    def data(self) -> "Rows[R]":
         """The rows themselves."""
         return self
 
@@ -51,7 +62,7 @@ class Rows(list[Record]):
         """Always True: a failure raises."""
         return True
 
-    def one(self) -> Record:
+    def one(self) -> R:
         """The only row. Raises InterfaceError where there is none, or more than one."""
         if len(self) != 1:
             raise InterfaceError(f"one() needs exactly one row; the result has {len(self)}")
@@ -59,7 +70,10 @@ class Rows(list[Record]):
 
     def scalar(self) -> Any:
         """The first column of the first row, None where there is no row."""
-        return next(iter(self[0].values()), None) if self else None
+        if not self:
+            return None
+        row = self[0]
+        return next(iter(row.values()), None) if isinstance(row, dict) else self.first_value
 
 
 class Row(Record):
@@ -133,7 +147,8 @@ class RowError:
 class BulkResult:
     """The receipt of a bulk write.
 
-    `rowcount` is the number of rows of the input that are stored now (where conflicts are ignored, those inserted),
+    `done` is the number of rows of the input that are accounted for: stored, left out or refused. `rowcount` is the
+    number of those that are stored now (where conflicts are ignored, those inserted),
     `strategy` the path taken, `elapsed` seconds. `ids` are the values of the `returning` column in the order of the
     input, None for a row that was left out; `errors` the rows that were refused, where others were let pass.
 
@@ -146,3 +161,4 @@ class BulkResult:
     elapsed: float
     ids: list[Any] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
+    done: int = 0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from nexusql.current import open_in
 from nexusql.engine import Engine
 from nexusql.errors import (
     ConnectionLost,
@@ -15,7 +16,7 @@ from nexusql.errors import (
     SerializationFailure,
     TransactionAborted,
 )
-from nexusql.transaction import Transaction, TransactionBlock, open_in
+from nexusql.transaction import Transaction, TransactionBlock
 
 logger = logging.getLogger("nexusql.transaction")
 

@@ -49,7 +49,13 @@ class RowSource(Iterator[Any]):
             if self.columns is None:
                 self.columns = tuple(field.name for field in dataclasses.fields(first))
             return _attributes(type(first), self.columns, whole)
-        return whole
+        return self._behind(first, rows)
+
+    def _behind(self, wrong: Any, rows: Iterator[Any]) -> Iterator[Any]:
+        """What is no row, and the rows behind it, as the first of them tells."""
+        yield wrong
+        for first in rows:
+            yield from self._normal(first, rows)
 
     @classmethod
     def again(cls, rows: Sequence[tuple[int, Any]], columns: Sequence[str] | None) -> "RowSource":
@@ -61,6 +67,11 @@ class RowSource(Iterator[Any]):
     def index(self, position: int) -> int:
         """The index that the row at a position has in the input."""
         return position if self._indexes is None else self._indexes[position]
+
+    @property
+    def reached(self) -> int:
+        """The index behind the last row that was taken for good."""
+        return self.index(self.position - 1) + 1 if self.position else 0
 
     def __next__(self) -> Any:
         return self._returned.pop() if self._returned else next(self.rows)

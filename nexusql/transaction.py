@@ -8,16 +8,17 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
-from copy import copy
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
+from nexusql._speedups import extend_dicts
 from nexusql.backends.base import Status
+from nexusql.backends.errors import without_frames
 from nexusql.calls import Calls
-from nexusql.connection import Connection
+from nexusql.connection import Connection, Extend
+from nexusql.current import open_in, open_transactions, set_open
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
     Error,
@@ -27,43 +28,19 @@ from nexusql.errors import (
     TransactionClosed,
     TransactionWarning,
 )
+from nexusql.leases import Holder
+from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
+from nexusql.stream import InTransaction, OpenStreams, Plan, Source
 from nexusql.workers import responsible
 
 logger = logging.getLogger("nexusql.transaction")
 
 T = TypeVar("T")
 
-# Engine -> its open transaction, in this context. Replaced, never changed, so that a copied context keeps its own.
-open_transactions: ContextVar[Mapping[Engine, "Transaction"] | None] = ContextVar(
-    "nexusql_open_transactions", default=None
-)
-
 RESERVED = "nexusql_"  # how the names of nested blocks' savepoints begin
 ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-
-
-def open_in(engine: Engine) -> "Transaction | None":
-    """The open transaction of this context."""
-    transactions = open_transactions.get()
-    return None if transactions is None else transactions.get(engine)
-
-
-def set_open(engine: Engine, transaction: "Transaction | None") -> None:
-    """Make a transaction the open one of this context, or none."""
-    transactions = {key: value for key, value in (open_transactions.get() or {}).items() if key is not engine}
-    if transaction is not None:
-        transactions[engine] = transaction
-    open_transactions.set(transactions or None)
-
-
-def roll_back_open(engine: Engine) -> None:
-    """Roll back the open transaction of this context, where there is one."""
-    transaction = open_in(engine)
-    set_open(engine, None)
-    if transaction is not None and transaction.is_open:
-        transaction.rollback()
 
 
 class Transaction(Calls):
@@ -86,6 +63,7 @@ class Transaction(Calls):
         self._savepoints = 0
         self._nested: list[tuple[str, Error | None]] = []  # savepoints of the open blocks, `failure` outside of each
         self._named: dict[str, Error | None] = {}  # savepoints made by strings, and `failure` at each
+        self.streams = OpenStreams(engine.config)
         self._ddl = False
         self._closed = ""
         self._doom: Error | None = None
@@ -98,7 +76,7 @@ class Transaction(Calls):
         if self._writer is not None:
             self._writer.acquire()
         try:
-            self._connection = self._engine.lease(remember=True)
+            self._connection = self._engine.lease(Holder("a transaction"))
             try:
                 self._connection.begin(*self._begin)
             except BaseException:
@@ -111,20 +89,26 @@ class Transaction(Calls):
                 self._writer.release()
             raise
 
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows:
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    @overload
+    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
+    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement in this transaction; see DatabaseManager.execute."""
-        self._refuse_later(into=into, timeout=timeout)
+        if timeout is not None:
+            self._refuse_later(timeout=timeout)
+        build = None if into is None else builder(into).build
         with self._turn:
-            self._refuse_closed()
-            statement, args = self._engine.prepare(sql, params, self._leased().modes)
+            statement, args = self.prepare(sql, params)
             if statement.control is not None:
                 return self._control(statement.control)
             connection = self._usable()
             try:
-                return self._run(connection, statement, args, params)
+                rows = self._run(connection, statement, args, params, extend_dicts if build is None else keep_rows)
             except Error as error:
                 self._failed(connection, error)
                 raise
+        return rows if build is None else build(rows, sql)  # after the turn: the class's own code may run statements
 
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         total = 0
@@ -133,7 +117,7 @@ class Transaction(Calls):
                 statement, args = self._engine.prepare(sql, params, connection.modes)
                 if statement.control is not None:
                     raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
-                total += self._run(self._usable(), statement, args, params).rowcount
+                total += self._run(self._usable(), statement, args, params, extend_dicts).rowcount
         return total
 
     def _running(self) -> Engine:
@@ -145,6 +129,9 @@ class Transaction(Calls):
 
     def _unit(self) -> AbstractContextManager[Connection]:
         return self.unit()
+
+    def _stands(self) -> bool:
+        return self.is_open and self._doom is None and self._leased().status() is Status.ACTIVE
 
     @contextmanager
     def unit(self, *, savepoint: bool = True) -> Iterator[Connection]:
@@ -164,6 +151,26 @@ class Transaction(Calls):
             if name is not None:
                 self.leave_nested(name, failed=False)
 
+    def prepare(self, sql: str, params: Params) -> Plan:
+        """The plan of a statement and its arguments, by the modes of this session."""
+        with self._turn:
+            self._refuse_closed()
+            return self._engine.prepare(sql, params, self._leased().modes)
+
+    @contextmanager
+    def turn(self, *, opening: bool) -> Iterator[Connection]:
+        """The connection, for a step of a stream while nobody else uses it; `opening` the stream runs a statement."""
+        with self._turn:
+            connection = self._usable() if opening else self._sound()
+            try:
+                yield connection
+            except Error as error:
+                self._failed(connection, error)
+                raise
+
+    def _source(self) -> Source:
+        return InTransaction(self)
+
     @property
     def engine(self) -> Engine:
         """The engine this transaction belongs to."""
@@ -182,6 +189,7 @@ class Transaction(Calls):
             failure = self.failure
             how = "its commit failed"
             try:
+                self.streams.end(connection)
                 self._usable().commit()
                 how = "it has been committed"
             except TransactionAborted as error:
@@ -219,6 +227,7 @@ class Transaction(Calls):
                 self._failed(connection, error)
                 raise
             self._nested.append((name, self.failure))
+            self.streams.mark(name)
             self.failure = None
             return name
 
@@ -228,6 +237,8 @@ class Transaction(Calls):
         with self._turn:
             if failed and (self._closed or self._doom is not None):
                 return
+            self._refuse_closed()
+            self.streams.end(self._leased(), savepoint)
             connection = self._usable()
             aborted = connection.status() is Status.FAILED
             innermost, outside = self._nested.pop()
@@ -241,7 +252,7 @@ class Transaction(Calls):
                     connection.release(savepoint)
             except Error as error:
                 # What the block did can no longer be told from the rest.
-                self._doom = self._doom or _without_frames(error)
+                self._doom = self._doom or without_frames(error)
                 self._failed(connection, error)
                 if not failed:
                     raise
@@ -258,6 +269,12 @@ class Transaction(Calls):
             raise TransactionClosed("this transaction belongs to the parent process; begin one of your own")
 
     def _usable(self) -> Connection:
+        """The connection, when it can run a statement."""
+        self._refuse_closed()
+        self.streams.settle(self._leased())
+        return self._sound()
+
+    def _sound(self) -> Connection:
         self._refuse_closed()
         connection = self._leased()
         if self._doom is None and connection.status() is Status.IDLE:  # a statement now would commit by itself
@@ -274,19 +291,21 @@ class Transaction(Calls):
         """Remember what a failed statement means for the transaction."""
         if connection.broken:
             self._engine.pool.suspect_all()
-        kept = _without_frames(error)
+        kept = without_frames(error)
         self.failure = self.failure or kept
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
             self._doom = self._doom or kept
 
-    def _run(self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+    def _run(
+        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
+    ) -> Rows:
         if statement.effects & Effect.DDL:
             self._ddl = True
             # Making and dropping temporary tables commits nothing anywhere.
             temporary = statement.effects & Effect.SESSION and statement.verb in ("CREATE", "DROP")
             if not (temporary or self._engine.capabilities.transactional_ddl):
                 return self._implicit_commit(connection, statement, args, params)
-        rows = self._engine.run_on(connection, statement, args, params)
+        rows = self._engine.run_on(connection, statement, args, params, extend)
         if not statement.reads and connection.status() is Status.IDLE:
             raise _ended_behind(statement.verb)
         return rows
@@ -332,8 +351,10 @@ class Transaction(Calls):
         try:
             if control.action == "savepoint":
                 connection.savepoint(control.name)
+                self.streams.mark(plain_name)
                 self._named[plain_name] = self.failure
             elif control.action == "rollback_to":
+                self.streams.end(connection, plain_name)
                 connection.rollback_to(control.name)
                 self.failure = self._named.get(plain_name)
             elif self._engine.capabilities.releases_savepoints:
@@ -345,6 +366,7 @@ class Transaction(Calls):
     def _end(self, connection: Connection, how: str) -> None:
         """Roll back what is still open, and give everything back, whatever happens."""
         try:
+            self.streams.end(connection)
             if connection.status() in (Status.ACTIVE, Status.FAILED):
                 connection.rollback()
         except Error as error:  # the pool closes the connection, which rolls back too
@@ -434,13 +456,6 @@ class TransactionBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._engine.workers.run(True, open_transactions, self.__exit__, kind, error, trace)
-
-
-def _without_frames(error: Error) -> Error:
-    """A copy to be kept: the frames of the original hold the transaction, which then only the collector could end."""
-    twin = copy(error)
-    twin.__cause__ = error.__cause__
-    return twin
 
 
 def _ended_behind(verb: str = "a statement") -> ProgrammingError:

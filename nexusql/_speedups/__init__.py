@@ -7,9 +7,20 @@ ImportError. Empty and 0 mean off.
 import os
 from typing import TYPE_CHECKING
 
-from nexusql._speedups.binder import flat_rows
-from nexusql._speedups.codes import BOOL, BOOL_INT, BYTES, DATE, DATETIME, END, FAULT, FLOAT, FULL, INT, OTHER, STR
-from nexusql._speedups.encoder import copy_rows, literal_rows
+from nexusql._speedups.codes import (
+    BOOL,
+    BOOL_INT,
+    BYTES,
+    DATE,
+    DATETIME,
+    END,
+    FAULT,
+    FLOAT,
+    FULL,
+    INT,
+    OTHER,
+    STR,
+)
 
 
 def _flag(name: str) -> bool:
@@ -17,14 +28,16 @@ def _flag(name: str) -> bool:
 
 
 if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
-    from nexusql._speedups.binder import bind, bind_sequence
+    from nexusql._speedups.binder import bind, bind_sequence, flat_rows
+    from nexusql._speedups.encoder import copy_rows, literal_rows
     from nexusql._speedups.records import column_names, extend_dicts
     from nexusql._speedups.scanner import scan
 
     IMPLEMENTATION = "python"
 else:
     try:
-        from nexusql._speedups._binder_c import bind, bind_sequence
+        from nexusql._speedups._binder_c import bind, bind_sequence, flat_rows
+        from nexusql._speedups._encoder_c import copy_rows, literal_rows
         from nexusql._speedups._records_c import column_names, extend_dicts
         from nexusql._speedups._scanner_c import scan
 
@@ -32,7 +45,8 @@ else:
     except ImportError:
         if _flag("NEXUSQL_REQUIRE_SPEEDUPS"):
             raise
-        from nexusql._speedups.binder import bind, bind_sequence
+        from nexusql._speedups.binder import bind, bind_sequence, flat_rows
+        from nexusql._speedups.encoder import copy_rows, literal_rows
         from nexusql._speedups.records import column_names, extend_dicts
         from nexusql._speedups.scanner import scan
 

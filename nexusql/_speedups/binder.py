@@ -1,8 +1,10 @@
 """The parameter binder: one pass that puts values in driver order, checks their types, adapts them and finds lists."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from nexusql._speedups.codes import END, FAULT, FULL, OTHER
 
 if TYPE_CHECKING:
     from nexusql._speedups import _cython_shim as cython
@@ -12,9 +14,9 @@ else:
     except ModuleNotFoundError:
         from nexusql._speedups import _cython_shim as cython
 
-from nexusql._speedups.codes import END, FAULT, FULL, OTHER
-
 Adapter = Callable[[Any], Any]
+
+MOST = sys.maxsize
 
 
 def bind(
@@ -61,43 +63,71 @@ def bind_sequence(
 
 def flat_rows(
     first: Any,
-    rows: Iterator[Any],
+    rows: Iterable[Any],
     names: tuple[str, ...] | None,
-    width: int,
-    surplus: bool,
+    width: cython.Py_ssize_t,
+    surplus: cython.bint,
     adapters: dict[type, Adapter | None],
     otherwise: Adapter,
-    max_rows: int,
+    max_rows: cython.Py_ssize_t,
     kept: list[Any] | None,
+    max_bytes: cython.Py_ssize_t = MOST,
 ) -> tuple[list[Any], int, int, Any]:
-    """The values of rows as the driver takes them, one after the other; see nexusql._speedups.encoder."""
-    flat: list[Any] = []
-    count = 0
-    source = rows if first is None else chain((first,), rows)
-    while count < max_rows:
-        try:
-            record = next(source)
-        except StopIteration:
-            return flat, count, END, None
+    """The values of many rows in one flat list, each as its driver takes it by the rules of `bind`.
+
+    Records, `first`, `surplus`, `kept` and the status and detail of (values, number of rows, status, detail) are those
+    of `encoder.copy_rows`; `width` is the number of columns. What an adapter or `otherwise` raises is a FAULT. The row
+    by which the characters of str and the bytes of bytes come to `max_bytes` is the last.
+    """
+    values: list[Any] = []
+    count: cython.Py_ssize_t = 0
+    start: cython.Py_ssize_t = 0
+    size: cython.Py_ssize_t = 0
+    i: cython.Py_ssize_t
+    fits: cython.bint
+    if names is not None and len(names) != width:
+        raise ValueError("names and width differ in length")
+    iterator = iter(rows)
+    nothing = object()
+    record = first
+    while count < max_rows and (size < max_bytes or count == 0):
+        if record is None:
+            record = next(iterator, nothing)
+            if record is nothing:
+                return values, count, END, None
+        fits = False
         if names is None:
-            if not isinstance(record, (tuple, list)) or len(record) != width:
-                return flat, count, OTHER, record
-            values = record
-        else:
-            if not isinstance(record, dict) or (not surplus and len(record) != width):
-                return flat, count, OTHER, record
-            if any(name not in record for name in names):
-                return flat, count, OTHER, record
-            values = [record[name] for name in names]
-        bound = []
-        for i, value in enumerate(values):
-            adapt = adapters.get(type(value), otherwise)
-            try:
-                bound.append(value if adapt is None else adapt(value))
-            except Exception as error:
-                return flat, count, FAULT, (record, i, error)
-        flat += bound
+            if isinstance(record, (tuple, list)):
+                values.extend(record)
+                fits = len(values) - start == width
+        elif isinstance(record, dict):
+            fields: dict[Any, Any] = record if type(record) is dict else dict(record)
+            if surplus or len(fields) == width:
+                try:
+                    for name in names:
+                        values.append(fields[name])
+                    fits = True
+                except KeyError:
+                    fits = False
+        if not fits:
+            del values[start:]
+            return values, count, OTHER, record
+        i = start
+        try:
+            for i in range(start, start + width):
+                value = values[i]
+                adapt = adapters.get(type(value), otherwise)
+                if adapt is not None:
+                    value = adapt(value)
+                    values[i] = value
+                if isinstance(value, (str, bytes)):
+                    size += len(value)
+        except Exception as error:
+            del values[start:]
+            return values, count, FAULT, (record, i - start, error)
+        start += width
         count += 1
         if kept is not None:
             kept.append(record)
-    return flat, count, FULL, None
+        record = None
+    return values, count, FULL, record

@@ -1,4 +1,10 @@
-"""The encoders: rows as the text of PostgreSQL's COPY and as literals for MySQL. `_encoder_c.pyx` is their compiled twin."""
+"""The encoders: rows as PostgreSQL's COPY text and as MySQL's literals. `_encoder_c.pyx` is the compiled twin.
+
+Each column has a mask of bits, which name the exact types that are written directly: STR; INT that fits 64 bits;
+FLOAT that is finite; BOOL, as t and f in COPY's text; BOOL_INT, and BOOL in literals, as 1 and 0; BYTES; DATETIME
+without a zone; DATE. None is null. For any other value the column's converter is called: it gives None, str, which is
+escaped or quoted here, or bytes, which are copied as they are.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
@@ -39,12 +45,15 @@ class Form(NamedTuple):
     direct: tuple[tuple[int, type, Writer], ...]  # (bit of a mask, exact type, its writer); of two for a type the last
 
 
+_NUL, _BACKSLASH, _TAB, _LF, _CR = b"\0\\\t\n\r"
+
+
 def _copy_text(text: str) -> bytes:
     data = str.encode(text)
-    if b"\0" in data:
+    if _NUL in data:
         raise ValueError("A string literal cannot contain NUL (0x00) characters.")
     # Where there is nothing to replace, four questions cost less than four calls.
-    if b"\\" in data or b"\t" in data or b"\n" in data or b"\r" in data:
+    if _BACKSLASH in data or _TAB in data or _LF in data or _CR in data:
         data = data.replace(b"\\", rb"\\").replace(b"\t", rb"\t").replace(b"\n", rb"\n").replace(b"\r", rb"\r")
     return data
 
@@ -61,37 +70,37 @@ def _integer(value: int) -> bytes | None:
     return b"%d" % value if -(1 << 63) <= value < 1 << 63 else None
 
 
-def _copy_float(value: float) -> bytes | None:
+def _real(value: float) -> bytes | None:
     return repr(value).encode() if isfinite(value) else None
 
 
-def _literal_float(value: float) -> bytes | None:
-    data = _copy_float(value)
+def _real_with_exponent(value: float) -> bytes | None:
+    data = _real(value)
     # Without an exponent MySQL reads a decimal number.
     return data if data is None or b"e" in data else data + b"e0"
 
 
-def _copy_datetime(value: datetime) -> bytes | None:
+def _moment(value: datetime) -> bytes | None:
     return value.isoformat(" ").encode() if value.tzinfo is None else None
 
 
-def _literal_datetime(value: datetime) -> bytes | None:
-    return b"'%b'" % value.isoformat(" ").encode() if value.tzinfo is None else None
+def _day(value: date) -> bytes:
+    return value.isoformat().encode()
 
 
-def _copy_date(value: date) -> bytes:
-    return str(value).encode()
+def _in_quotes(write: Writer) -> Writer:
+    def quoted(value: Any) -> bytes | None:
+        data = write(value)
+        return None if data is None else b"'%b'" % data
+
+    return quoted
 
 
-def _literal_date(value: date) -> bytes:
-    return b"'%b'" % str(value).encode()
-
-
-def _copy_bytes(value: bytes) -> bytes:
+def _copy_hex(value: bytes) -> bytes:
     return rb"\\x" + value.hex().encode()
 
 
-def _literal_bytes(value: bytes) -> bytes:
+def _literal_hex(value: bytes) -> bytes:
     return b"X'%b'" % value.hex().encode()
 
 
@@ -108,12 +117,12 @@ _COPY = Form(
     direct=(
         (STR, str, _copy_text),
         (INT, int, _integer),
-        (FLOAT, float, _copy_float),
+        (FLOAT, float, _real),
         (BOOL_INT, bool, _DIGITS),
         (BOOL, bool, _LETTERS),
-        (BYTES, bytes, _copy_bytes),
-        (DATETIME, datetime, _copy_datetime),
-        (DATE, date, _copy_date),
+        (BYTES, bytes, _copy_hex),
+        (DATETIME, datetime, _moment),
+        (DATE, date, _day),
     ),
 )
 
@@ -129,11 +138,11 @@ def _literals(text: Callable[[str], bytes]) -> Form:
         direct=(
             (STR, str, text),
             (INT, int, _integer),
-            (FLOAT, float, _literal_float),
+            (FLOAT, float, _real_with_exponent),
             (BOOL | BOOL_INT, bool, _DIGITS),
-            (BYTES, bytes, _literal_bytes),
-            (DATETIME, datetime, _literal_datetime),
-            (DATE, date, _literal_date),
+            (BYTES, bytes, _literal_hex),
+            (DATETIME, datetime, _in_quotes(_moment)),
+            (DATE, date, _in_quotes(_day)),
         ),
     )
 
@@ -157,11 +166,8 @@ def _picker(names: tuple[str, ...] | None, width: int, surplus: bool) -> Callabl
     """What gives the values of a record, or None for a record of another shape."""
     if names is None:
         return lambda record: tuple(record) if isinstance(record, (tuple, list)) and len(record) == width else None
-    if width == 1:
-        name = names[0]
-        pick: Callable[[Any], tuple[Any, ...]] = lambda record: (record[name],)
-    else:
-        pick = itemgetter(*names) if names else lambda record: ()
+    # itemgetter gives a tuple for two names or more.
+    pick = itemgetter(*names) if width > 1 else None
 
     def values(record: Any) -> tuple[Any, ...] | None:
         if not isinstance(record, dict):
@@ -171,7 +177,7 @@ def _picker(names: tuple[str, ...] | None, width: int, surplus: bool) -> Callabl
         if len(record) != width and not surplus:
             return None
         try:
-            return pick(record)
+            return pick(record) if pick else tuple([record[name] for name in names])
         except KeyError:
             return None
 
@@ -217,9 +223,7 @@ def _encode(
         except Exception as error:
             return form.join.join(written), len(written), FAULT, (record, len(fields), error)
         row = form.begin + form.between.join(fields) + form.end
-        if written:
-            size += len(form.join)
-        size += len(row)
+        size += len(row) + (len(form.join) if written else 0)
         if size > max_bytes and written:
             return form.join.join(written), len(written), FULL, record
         written.append(row)
@@ -240,7 +244,20 @@ def copy_rows(
     max_bytes: int,
     kept: list[Any] | None,
 ) -> Encoded:
-    """doc"""
+    """The data of COPY FROM STDIN in text format for rows.
+
+    https://www.postgresql.org/docs/current/sql-copy.html, Text Format; UTF-8. Text with a NUL is a fault, and a lone
+    surrogate is.
+
+    `first` is a record to take before those of the iterator `rows`, or None. A record is a dict whose keys are `names`,
+    with `surplus` a dict that has them among others; where `names` is None, a tuple or list of a value for each column.
+    Each record written is appended to `kept`, unless that is None.
+
+    Gives (data, number of rows, status, detail). FULL: `max_rows` are written (None), or the next row would make the
+    data longer than `max_bytes`, which only the first row may do (that record). END: no more records (None). OTHER: a
+    record of another shape (that record). FAULT: a value that cannot be written, or a converter's error (record, column
+    index, exception). Of the record in the detail nothing is in the data. What `rows` raises is raised.
+    """
     return _encode(first, rows, names, surplus, masks, converters, _COPY, max_rows, max_bytes, kept)
 
 
@@ -256,6 +273,11 @@ def literal_rows(
     max_bytes: int,
     kept: list[Any] | None,
 ) -> Encoded:
-    """doc"""
+    """What stands after VALUES in a multi-row INSERT of MySQL or MariaDB: rows in parentheses, joined by commas.
+
+    https://mariadb.com/kb/en/string-literals/; UTF-8. With `backslashes` a backslash in a string is doubled, as it must
+    be unless the session's sql_mode has NO_BACKSLASH_ESCAPES; a quote is doubled always. Floats have an exponent, so
+    that the server does not read a decimal number. Arguments and result are those of `copy_rows`; NUL is no fault.
+    """
     form = _BACKSLASHES if backslashes else _QUOTES
     return _encode(first, rows, names, surplus, masks, converters, form, max_rows, max_bytes, kept)

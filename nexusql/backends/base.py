@@ -1,6 +1,6 @@
 """What a database must offer to be a backend. One folder a database; nothing outside backends/ imports a driver."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -43,8 +43,30 @@ class Capabilities:
     shared_connection: bool = False  # one connection for all, as an in-memory SQLite database has
     single_writer: bool = False  # one writer at a time, so that writers queue in the process
     releases_savepoints: bool = True
+    batches: bool = False  # whether the driver runs one statement for many parameters faster than a loop does
     fast_iteration: bool = True  # whether iterating over a cursor is the driver's fastest way to its rows
+    cursor_transactions: bool = False  # whether reading rows in pieces needs a transaction
     session_modes: bool = True  # whether a session can change how its server reads text
+
+
+class Cursor(Protocol):
+    """The rows of one query, read in pieces on the session that runs it, by one thread at a time."""
+
+    description: Sequence[Sequence[Any]]  # of the columns, as PEP 249 has it
+
+    @property
+    def occupies(self) -> bool:
+        """True while rows are on their way unasked, so that the session can run nothing else."""
+        ...
+
+    def fetch(self) -> Sequence[Any]:
+        """The next piece, tuples; shorter than asked for, or empty, at the end."""
+        ...
+
+    def close(self, config: ConnectionConfig) -> None:
+        """Leave the rest unread; the session, that of a transaction, can be used at once. Where the server must be told
+        to stop by another session, that is opened by `config`."""
+        ...
 
 
 class Backend(Protocol):
@@ -97,6 +119,15 @@ class Backend(Protocol):
 
     def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
         """`execute` bound to a connection: where it can be, the driver's own call, because each Python frame counts."""
+        ...
+
+    def execute_batch(self, raw: Raw, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run driver text that writes for each of many sets of arguments; the total of rows affected."""
+        ...
+
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """Run driver text that is a query, whose rows are read in pieces of `size`. `alone` is true outside a
+        transaction: where the database needs one for it, it is begun here, and the caller ends it."""
         ...
 
     def status(self, raw: Raw) -> Status:

@@ -46,7 +46,7 @@ class Target:
 
 
 class RowFault(ParameterError):
-    """A value that was taken and that the driver then refuses; `row` counts the rows of its writer, from 0."""
+    """A value that was taken and that the driver then refuses; `row` counts the rows waiting to be written, from 0."""
 
     def __init__(self, message: str, row: int, column: str) -> None:
         super().__init__(message)
@@ -71,8 +71,9 @@ class Writer(ABC):
 
     Rows are taken, which encodes them and sends nothing, and flushed; `settle` ends what flushing has left to do.
     `stored` counts the rows of the input that are now stored, `ids` are their `returning` values in the order in which
-    they were taken, None for an ignored row. `shortfall` says why a slower way was taken, `note` what is done otherwise
-    than asked for; both are "" mostly.
+    they were taken, None for an ignored row. `waiting` is about how many bytes were taken and not written yet, a few
+    millions at most. `shortfall` says why a slower way was taken, `note` what is done otherwise than asked for; both
+    are "" mostly.
     """
 
     strategy = ""
@@ -83,6 +84,7 @@ class Writer(ABC):
         self.target = target
         self.stored = 0
         self.ids: list[Any] = []
+        self.waiting = 0
 
     @abstractmethod
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:

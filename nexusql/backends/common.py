@@ -1,7 +1,7 @@
 """What the backends have in common: how values are handed out, and savepoints by their standard words."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,10 @@ class CommonBackend(ABC):
     def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
         """`execute` bound to a connection."""
         return partial(self.execute, raw)
+
+    def execute_batch(self, raw: Raw, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """One after the other."""
+        return sum(max(self.execute(raw, text, args).rowcount, 0) for args in rows)
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """The same for every database of this kind."""

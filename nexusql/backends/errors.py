@@ -7,6 +7,7 @@ other pair has both names, `ConnectionLost_AdminShutdown`.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -121,6 +122,13 @@ def forget_frames(error: BaseException) -> BaseException:
             link.__traceback__ = None
             chain += [link.__cause__, link.__context__]
     return error
+
+
+def without_frames(error: Error) -> Error:
+    """A copy to be kept: the frames of the original hold whatever the callers held, maybe who keeps it."""
+    twin = copy(error)
+    twin.__cause__ = error.__cause__
+    return twin
 
 
 def pair(ours: type[Error], theirs: type[Exception]) -> type[Error]:

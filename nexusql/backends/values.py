@@ -39,9 +39,12 @@ class Array:
             object.__setattr__(self, "items", list(self.items))
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)  # json.dumps would make one for each value
+
+
 def dumps(value: Any) -> str:
     """The default encoder: valid JSON only, so NaN is refused; text other than ASCII stays as it is."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def to_utc(value: datetime) -> datetime:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from nexusql._speedups import scan
 from nexusql.errors import ParameterError, TranslationError
-from nexusql.sql.effects import control, effects, routine
+from nexusql.sql.effects import control, effects, is_query, routine
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.placeholders import Placed, Written, place, write
 from nexusql.sql.split import bounds, may_be_run
@@ -87,6 +87,7 @@ def compile_plan(
         compared=written.compared,
         insert=plain_insert(tokens) if verb == "INSERT" else None,
         tolerate=frozenset(rewrite.tolerate),
+        query=is_query(tokens),
         modes=modes,
     )
 

@@ -7,6 +7,8 @@ from nexusql.sql.tokens import Tokens
 
 _QUERIES = frozenset(("SELECT", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"))
 _AFTER_WITH = frozenset(("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"))
+_CURSORS = frozenset(("SELECT", "VALUES", "TABLE"))
+_MODIFIES = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE"))
 _EXPLAINABLE = _AFTER_WITH | {"WITH", "CREATE", "EXECUTE", "DECLARE", "REFRESH"}
 _EXPLAIN_OPTIONS = frozenset(
     "ANALYZE ANALYSE VERBOSE QUERY PLAN EXTENDED PARTITIONS FORMAT JSON TREE TRADITIONAL".split()
@@ -191,13 +193,37 @@ def effects(tokens: Tokens, syntax: Syntax) -> tuple[str, Effect]:
     return verb, effect | Effect.READS if reads else effect
 
 
+def is_query(tokens: Tokens) -> bool:
+    """True where a cursor can be declared for the statement: a query that is run, neither stores its rows nor modifies
+    any in WITH (https://www.postgresql.org/docs/current/sql-declare.html)."""
+    i = _enter(tokens, -1)
+    verb = _after_with(tokens, i) if tokens.word(i) == "WITH" else i
+    if tokens.word(verb) not in _CURSORS:
+        return False
+    for k in range(i, len(tokens)):
+        if tokens.word(k) == "INTO":
+            return False
+        if tokens.kind(k) == "(" and tokens.word(tokens.prev(k)) in ("AS", "MATERIALIZED"):
+            body = _enter(tokens, k)
+            if tokens.word(_after_with(tokens, body) if tokens.word(body) == "WITH" else body) in _MODIFIES:
+                return False
+    return True
+
+
 def _calls_nothing(tokens: Tokens, i: int, name: str) -> bool:
     """True where the name at i, with a parenthesis behind it, is no function, or one known to write nothing."""
     if tokens[i].kind == "w" and name in _PURE and tokens.kind(tokens.prev(i)) != ".":
         return True
-    closing = tokens.close(tokens.next(i))
-    # The column list of a table alias, or of a common table expression.
-    return tokens.word(tokens.prev(i)) == "AS" or tokens.word(tokens.next(closing)) == "AS"
+    if tokens.word(tokens.prev(i)) == "AS":  # the column list of a table alias
+        return True
+    behind = tokens.next(tokens.close(tokens.next(i)))
+    if tokens.word(behind) != "AS":
+        return False
+    body = tokens.next(behind)
+    while tokens.word(body) in ("NOT", "MATERIALIZED"):
+        body = tokens.next(body)
+    # The column list of a common table expression; behind a call, AS gives a name, or a list of columns.
+    return tokens.kind(body) == "(" and tokens.word(_enter(tokens, body)) in _CURSORS | {"WITH"}
 
 
 def _is_temporary(tokens: Tokens, i: int) -> bool:

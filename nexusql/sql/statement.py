@@ -89,6 +89,7 @@ class Statement:
     insert: Insert | None = None
     compared: frozenset[int] = frozenset()  # placeholders beside a comparison operator, in IN (..) or BETWEEN
     tolerate: frozenset[int | str] = frozenset()
+    query: bool = False  # rows can be read from it bit by bit: a SELECT, VALUES or TABLE that only gives rows
     modes: SessionModes = SessionModes()  # those it was read by; it may run only in a session that has them
     reads: bool = field(init=False)  # Effect.READS, at hand for the hot path
     plain: bool = field(init=False)  # nothing to be done for it but to bind, run and fetch

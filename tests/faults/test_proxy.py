@@ -170,6 +170,26 @@ def test_a_trap_springs_once_and_not_for_the_past(proxy: FaultProxy, client: soc
         assert ask(other, b"COMMIT") == b"COMMIT"
 
 
+@pytest.mark.parametrize("replies", [False, True])
+def test_a_cut_after_some_bytes_comes_in_their_middle_and_once(
+    proxy: FaultProxy, echo: Echo, client: socket.socket, replies: bool
+) -> None:
+    sprung = proxy.cut_after(7, replies=replies)
+    client.sendall(b"1234")
+    assert client.recv(100) == b"1234"
+    client.sendall(b"5678")
+    rest = b""
+    while data := client.recv(100):
+        rest += data
+    assert sprung.wait(5)
+    assert rest == (b"567" if replies else rest)
+    heard = b"".join(echo.heard).removesuffix(b"<reset>")  # of what the echo had said in reply
+    assert heard == (b"12345678" if replies else b"1234567")
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as again:
+        again.sendall(b"123456789")
+        assert again.recv(100) == b"123456789"
+
+
 def test_delays_and_pieces(proxy: FaultProxy, client: socket.socket) -> None:
     proxy.slow(latency=0.01, most_bytes=1)
     started = time.monotonic()

@@ -26,3 +26,8 @@ def binder(compiled: bool) -> ModuleType:
 @pytest.fixture
 def records(compiled: bool) -> ModuleType:
     return implementation("records", compiled)
+
+
+@pytest.fixture
+def encoder(compiled: bool) -> ModuleType:
+    return implementation("encoder", compiled)

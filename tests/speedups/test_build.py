@@ -50,14 +50,14 @@ def build(checkout: Path, what: str = "bdist_wheel", **environment: str) -> tupl
 
 def modules(wheel: Path) -> int:
     with zipfile.ZipFile(wheel) as archive:
-        assert not [name for name in archive.namelist() if name.endswith(".c")]
+        assert not [name for name in archive.namelist() if name.endswith((".c", ".pyx"))]
         return sum(EXTENSIONS.match(name) is not None for name in archive.namelist())
 
 
 def test_a_wheel_carries_the_compiled_core_and_its_platform(checkout: Path) -> None:
     code, output, (wheel,) = build(checkout, NEXUSQL_REQUIRE_SPEEDUPS="1")
     assert code == 0, output
-    assert modules(wheel) == 3
+    assert modules(wheel) == 4
     assert not wheel.name.endswith("none-any.whl")
 
 
@@ -82,12 +82,13 @@ def test_a_failure_is_an_error_where_the_core_is_required(checkout: Path, variab
     assert built == []
 
 
-def test_an_sdist_holds_the_source_and_nothing_generated(checkout: Path) -> None:
+@pytest.mark.parametrize("pure", [False, True])
+def test_an_sdist_holds_the_source_and_nothing_generated(checkout: Path, pure: bool) -> None:
     build(checkout)
     shutil.rmtree(checkout / "dist")
-    code, output, (archive,) = build(checkout, "sdist")
+    code, output, (archive,) = build(checkout, "sdist", NEXUSQL_PURE="1" if pure else "")
     assert code == 0, output
     listed = subprocess.run(["tar", "tzf", str(archive)], capture_output=True, text=True, check=True).stdout.split()
-    assert any(name.endswith("_speedups/scanner.py") for name in listed)
-    assert any(name.endswith("/setup.py") for name in listed)
+    for source in ("_speedups/scanner.py", "_speedups/_encoder_c.pyx", "/setup.py"):
+        assert any(name.endswith(source) for name in listed)
     assert [name for name in listed if name.endswith((".c", ".so", ".pyd", ".o"))] == []

@@ -3,7 +3,8 @@
 import gc
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
 from types import ModuleType
 from typing import Any
 
@@ -61,10 +62,72 @@ def test_building_dicts_leaves_nothing(records: ModuleType) -> None:
     assert grows(failing(records.extend_dicts, [], [(1,)], names)) < SMALLEST_OBJECT
 
 
-def test_references_to_values_are_given_back(binder: ModuleType, records: ModuleType) -> None:
+# Rows by the way in which a call ends with them: at the end, at a limit, at another shape, at a fault.
+ENDS: dict[str, tuple[int, list[Any]]] = {
+    "end": (99, [{"a": "x" * 50, "b": 1.5}, {"b": [1], "a": date(2026, 1, 1)}]),
+    "limit": (1, [{"a": 1, "b": 2}, {"a": 3, "b": 4}]),
+    "other": (99, [{"a": 1, "b": 2}, {"a": 3, "c": 4}]),
+    "fault": (99, [{"a": 1, "b": 2}, {"b": "\ud800", "a": [4]}]),
+}
+
+
+def failing_adapter(value: Any) -> Any:
+    raise ValueError("refused")
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_encoding_leaves_nothing(encoder: ModuleType, binder: ModuleType, end: str) -> None:
+    most, rows = ENDS[end]
+    names, masks, converters = ("a", "b"), (255, 255), (repr, repr)
+    sequences = [tuple(row.values()) for row in rows]
+
+    def copy(rows: list[Any] = rows, names: Any = names, max_bytes: int = 999) -> None:
+        encoder.copy_rows(None, iter(rows), names, False, masks, converters, most, max_bytes, [])
+
+    def literals() -> None:
+        encoder.literal_rows(rows[0], iter(rows), names, False, masks, converters, True, most, 999, None)
+
+    def flat() -> None:
+        adapters = {int: None, list: failing_adapter}
+        binder.flat_rows(None, iter(rows), names, 2, False, adapters, repr, most, [])
+
+    assert grows(copy) < SMALLEST_OBJECT
+    assert grows(lambda: copy(max_bytes=1)) < SMALLEST_OBJECT
+    assert grows(lambda: copy(sequences, None)) < SMALLEST_OBJECT
+    assert grows(literals) < SMALLEST_OBJECT
+    assert grows(flat) < SMALLEST_OBJECT
+
+
+def broken() -> Iterator[Any]:
+    yield {"a": "x", "b": [1]}
+    raise ValueError("the rows have failed")
+
+
+def test_encoding_rows_that_fail_leaves_nothing(encoder: ModuleType, binder: ModuleType) -> None:
+    def copy() -> None:
+        encoder.copy_rows(None, broken(), ("a", "b"), False, (255, 255), (repr, repr), 99, 999, [])
+
+    def flat() -> None:
+        binder.flat_rows(None, broken(), ("a", "b"), 2, False, {}, repr, 99, [])
+
+    assert grows(failing(copy)) < SMALLEST_OBJECT
+    assert grows(failing(flat)) < SMALLEST_OBJECT
+
+
+def test_references_to_values_are_given_back(binder: ModuleType, records: ModuleType, encoder: ModuleType) -> None:
     value = object()
-    before = sys.getrefcount(value)
-    for _ in range(50):
+
+    def run() -> None:
         binder.bind(("a",), {"a": value}, {object: None}, repr, ())
         records.extend_dicts([], [(value, value)], ("a", "b"))
+        binder.flat_rows(None, iter([{"a": value}, (value,)]), ("a",), 1, False, {object: None}, repr, 9, [])
+        for record in ({"a": value, "b": 1}, {"b": 1, "a": value}, {"a": value, "c": 1}):
+            for convert in (repr, failing_adapter):
+                encoder.copy_rows(None, iter([record]), ("a", "b"), False, (255, 255), (convert, repr), 9, 99, [])
+        encoder.copy_rows(None, iter([(value, 1), [value, 1]]), None, False, (0, 255), (repr, repr), 9, 99, [])
+
+    before = sys.getrefcount(value)
+    for _ in range(50):
+        run()
+    gc.collect()
     assert sys.getrefcount(value) == before

@@ -1,6 +1,7 @@
 """The compiled and the interpreted core give the same for any input, errors and key order included."""
 
 from collections.abc import Callable, Mapping
+from datetime import timezone
 from types import ModuleType
 from typing import Any
 
@@ -156,3 +157,37 @@ def test_both_build_the_same_dicts_from_any_rows(names: tuple[str, ...], rows: l
 def test_both_take_the_same_names_from_a_description(description: list[tuple[str, None]]) -> None:
     interpreted, compiled = implementation("records", False), implementation("records", True)
     assert outcome(compiled.column_names, description) == outcome(interpreted.column_names, description)
+
+
+direct = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(2**63) - 2, -(2**63) + 2),
+    st.integers(2**63 - 2, 2**63 + 2),
+    st.floats(),
+    st.text(),
+    st.text("'\\\t\n\r\0ab\ud800é", max_size=20),
+    st.binary(max_size=40),
+    st.datetimes(timezones=st.none() | st.just(timezone.utc)),
+    st.dates(),
+    st.builds(Number, st.integers(0, 9)),
+)
+
+
+@given(
+    rows=st.lists(st.tuples(direct, direct, direct), max_size=8),
+    masks=st.tuples(*[st.sampled_from((255, 255, 0, 8, 16)) | st.integers(0, 255)] * 3),
+    max_bytes=st.sampled_from((10**6, 0, 1, 30, 60)),
+)
+def test_both_encoders_write_any_values_alike(rows: list[Any], masks: tuple[int, ...], max_bytes: int) -> None:
+    interpreted, compiled = implementation("encoder", False), implementation("encoder", True)
+    dicts = [dict(zip("abc", row, strict=True)) for row in rows]
+    for names, records in ((None, rows), (tuple("abc"), dicts), (tuple("cab"), dicts)):
+        fixed = (None, records, names, False, masks, (ascii, repr, refuse))
+        assert outcome(compiled.copy_rows, *fixed, 6, max_bytes, []) == outcome(
+            interpreted.copy_rows, *fixed, 6, max_bytes, []
+        )
+        for backslashes in (True, False):
+            limits = (backslashes, 6, max_bytes, None)
+            assert outcome(compiled.literal_rows, *fixed, *limits) == outcome(interpreted.literal_rows, *fixed, *limits)

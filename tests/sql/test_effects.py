@@ -44,6 +44,7 @@ EFFECTS = [
     (PG, "SELECT a, count(*), max(b) FROM t WHERE c IN (1) AND EXISTS (SELECT 1)", READS),
     (PG, "SELECT coalesce(a, lower(b)), CAST(c AS varchar(10)) FROM (VALUES (1)) AS v (x)", READS),
     (PG, "WITH q (a) AS (SELECT 1) SELECT a, row_number() OVER (PARTITION BY a) FROM q", READS),
+    (PG, "WITH q (a) AS NOT MATERIALIZED (WITH r AS (TABLE t) SELECT 1), s (b) AS (VALUES (1)) SELECT a FROM q", READS),
     (PG, "VALUES (1)", READS),
     (PG, "SHOW search_path", READS),
     (PG, "TABLE t", READS),
@@ -61,6 +62,8 @@ EFFECTS = [
     # what is not
     (PG, "SELECT f(1)", NOTHING),
     (PG, "SELECT nextval('s')", NOTHING),
+    (PG, "SELECT nextval('s') AS n, f() AS x FROM t", NOTHING),
+    (PG, "SELECT a FROM f() AS (a int)", NOTHING),
     (PG, "SELECT s.count(1)", NOTHING),
     (PG, 'SELECT "count"(1)', NOTHING),
     (PG, "SELECT a FROM t FOR UPDATE", NOTHING),
@@ -136,6 +139,45 @@ EFFECTS = [
     (MSSQL, "SELECT 1 AS a INTO #t", SESSION),
     (MSSQL, "EXEC p", SESSION),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reading", "sql", "query"),
+    [
+        (PG, "SELECT f(1)", True),
+        (PG, "select a from t for update", True),
+        (PG, "/* a */ (SELECT 1) UNION (SELECT 2)", True),
+        (PG, "VALUES (1)", True),
+        (PG, "TABLE t", True),
+        (PG, "WITH a AS (SELECT 1), b AS MATERIALIZED (SELECT 2) SELECT 1", True),
+        (PG, "WITH a AS (SELECT 'INTO', \"into\", into_ FROM t) (SELECT 1)", True),
+        (PG, "WITH a AS (SELECT x FROM t WHERE delete = 1 AND update (x)) SELECT 1", True),
+        (PG, "SELECT set_config('a', 'b', false)", True),
+        (MARIA, "SELECT a FROM t LOCK IN SHARE MODE", True),
+        (SQLITE, "SELECT a FROM t", True),
+        (PG, "WITH a AS (DELETE FROM t RETURNING 1) SELECT 1", False),
+        (PG, "WITH a AS (SELECT 1), b (c) AS NOT MATERIALIZED ( UPDATE t SET a = 1 RETURNING 1) SELECT 1", False),
+        (PG, "WITH a AS (WITH b AS (SELECT 1) INSERT INTO t SELECT 1 RETURNING 1) SELECT 1", False),
+        (PG, "WITH a AS (MERGE INTO t USING b ON 1=1 WHEN MATCHED THEN DELETE RETURNING 1) TABLE a", False),
+        (PG, "WITH a AS (SELECT 1) INSERT INTO t SELECT 1 RETURNING 1", False),
+        (PG, "SELECT a INTO b FROM t", False),
+        (MARIA, "SELECT a INTO @b FROM t", False),
+        (PG, "EXPLAIN SELECT 1", False),
+        (MARIA, "ANALYZE FORMAT=JSON SELECT 1", False),
+        (PG, "INSERT INTO t VALUES (1) RETURNING a", False),
+        (PG, "SHOW search_path", False),
+        (PG, "EXECUTE p", False),
+        (PG, "FETCH 1 FROM c", False),
+        (MARIA, "SHOW TABLES", False),
+        (MARIA, "CALL p()", False),
+        (SQLITE, "PRAGMA user_version", False),
+        (SQLITE, "", False),
+        (PG, "COMMIT", False),
+        (PG, "WITH", False),
+    ],
+)
+def test_a_query_is_what_a_cursor_can_be_declared_for(reading: Reading, sql: str, query: bool) -> None:
+    assert reading.compile(sql).query is query
 
 
 @pytest.mark.parametrize(("reading", "sql", "effects"), EFFECTS, ids=[f"{case[0].name}-{case[1]}" for case in EFFECTS])

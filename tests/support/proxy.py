@@ -34,6 +34,15 @@ class Trap:
     sprung: threading.Event
 
 
+@dataclass
+class Limit:
+    """Cuts the connection by which the bytes of one direction, on all connections, would become more than `left`."""
+
+    left: int
+    reset: bool
+    sprung: threading.Event
+
+
 class FaultProxy:
     """Forwards connections to `target`, a (host, port), until a fault is set. A context manager; `stop()` ends it.
 
@@ -58,6 +67,7 @@ class FaultProxy:
         self._jitter = 0.0
         self._most_bytes = CHUNK
         self._traps: list[Trap] = []
+        self._limits: dict[str, Limit] = {}
         self._listen(accepting=True)
 
     @classmethod
@@ -124,6 +134,25 @@ class FaultProxy:
     def drop_reply(self, pattern: bytes, *, reset: bool = False) -> threading.Event:
         """Once, forward the request in which `pattern` is sent, and lose the server's reply and the connection."""
         return self._set_trap(Trap(pattern, True, reset, threading.Event()))
+
+    def cut_after(self, count: int, *, replies: bool = False, reset: bool = False) -> threading.Event:
+        """Once, forward `count` more bytes of requests, or of replies, and then cut the connection in the middle of
+        what it says; the event tells that it happened."""
+        limit = Limit(count, reset, threading.Event())
+        with self._lock:
+            self._limits["replies" if replies else "requests"] = limit
+        return limit.sprung
+
+    def _within_limit(self, direction: str, data: bytes) -> tuple[bytes, Limit | None]:
+        """What of the data may be forwarded, and the limit that has been reached."""
+        with self._lock:
+            limit = self._limits.get(direction)
+            if limit is None:
+                return data, None
+            if len(data) > limit.left:
+                return data[: limit.left], self._limits.pop(direction)
+            limit.left -= len(data)
+            return data, None
 
     def _set_trap(self, trap: Trap) -> threading.Event:
         with self._lock:
@@ -259,9 +288,13 @@ class _Link:
                 break
             if trap is not None:
                 self._trap = trap
+            data, limit = self._proxy._within_limit("requests", data)
+            self._proxy.sent += len(data)  # before who has got it can look
             if not self._write(self._server, data):
                 break
-            self._proxy.sent += len(data)
+            if limit is not None:
+                self._spring(limit)
+                break
             before = (before + data)[-LONGEST_PATTERN:]
         self.end(reset=False)
 
@@ -270,12 +303,16 @@ class _Link:
             if self._trap is not None:
                 self._spring(self._trap)
                 break
+            data, limit = self._proxy._within_limit("replies", data)
+            self._proxy.received += len(data)
             if not self._deliver(data):
                 break
-            self._proxy.received += len(data)
+            if limit is not None:
+                self._spring(limit)
+                break
         self.end(reset=False)
 
-    def _spring(self, trap: Trap) -> None:
+    def _spring(self, trap: Trap | Limit) -> None:
         self.end(reset=trap.reset)
         trap.sprung.set()
 

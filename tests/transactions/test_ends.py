@@ -14,6 +14,7 @@ import pytest
 
 from nexusql import DatabaseManager
 from nexusql.connection import Connection
+from nexusql.current import open_transactions
 from nexusql.errors import (
     Error,
     NotConnectedError,
@@ -24,7 +25,7 @@ from nexusql.errors import (
     TransactionWarning,
     UniqueViolation,
 )
-from nexusql.transaction import Transaction, open_transactions
+from nexusql.transaction import Transaction
 from settling import in_use
 
 Seen = Callable[[], list[int]]

@@ -34,7 +34,8 @@ STATEMENT = 1_000_000  # bytes: longer ones are no faster
 IGNORED = 2**63 - 1
 
 _NUMBERS = re.compile(rb"\d+")
-_ROW_CODES = frozenset({1644})  # a trigger's SIGNAL
+_ROW_CODES = frozenset({1118, 1526, 1644, 1748})  # too large, without a partition, a trigger's SIGNAL
+_SIGNALS = "45"  # the class of SQLSTATEs that a SIGNAL is to have
 _NOT_ALLOWED = frozenset({1044, 1142})
 
 _serial = count(1)
@@ -79,7 +80,7 @@ class MysqlBulk:
 
     def blames_row(self, error: Error) -> bool:
         """See nexusql.backends.bulk.BulkWrites."""
-        return blames_row(error, _ROW_CODES)
+        return blames_row(error, _ROW_CODES) or (error.sqlstate or "").startswith(_SIGNALS)
 
 
 def _keys(run: Run, raw: Raw, table: str) -> dict[str, list[tuple[Any, int | None]]]:
@@ -187,7 +188,7 @@ class MysqlWriter(Writer):
         if not self._by_row:
             return self._take(first, rows, max_rows, not self._statements, kept)
         taken, status, detail = 0, FULL, first
-        while status == FULL and taken < max_rows:
+        while status == FULL and taken < max_rows and self.waiting < STATEMENT:
             one, status, detail, _ = self._take(detail, rows, 1, True, kept)
             taken += one
         return Taken(taken, status, detail)
@@ -215,6 +216,7 @@ class MysqlWriter(Writer):
             pieces.append(data)
             taken_before += records
             self._room -= len(data) + 1
+            self.waiting += len(data)
             if kept is not None:
                 kept += records
         return Taken(taken, status, detail)
@@ -230,7 +232,7 @@ class MysqlWriter(Writer):
 
     def flush(self, raw: Raw) -> None:
         """Write what was taken."""
-        statements, self._statements = self._statements, []
+        statements, self._statements, self.waiting = self._statements, [], 0
         if statements and self._seen is not None:
             self._seen.add(raw, [record for _, records in statements for record in records])
         for pieces, records in statements:

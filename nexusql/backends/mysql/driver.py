@@ -11,11 +11,12 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT, SERVER_STATUS
 
-from nexusql.backends.base import Capabilities, Raw, Session, Status
+from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.deadline import cut_after, readiness, within
 from nexusql.backends.errors import driver_error
 from nexusql.backends.mysql.bulk import MysqlBulk
+from nexusql.backends.mysql.cursor import MysqlCursor, hang_up
 from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
 from nexusql.backends.mysql.syntax import SYNTAX
 from nexusql.backends.names import name_parts
@@ -69,6 +70,7 @@ class Connection(pymysql.connections.Connection):
     version = (0, 0, 0)
     character_set = ""
     max_allowed_packet = 0  # bytes
+    expects_slow_reader = False  # the server has been told that a stream may be read slowly
     _sock: Any
     _read_timeout: float | None
     _write_timeout: float | None
@@ -200,16 +202,14 @@ class MysqlBackend(CommonBackend):
             text = self.mogrify(raw, text, args)
         try:
             cursor.execute(text)
-        except pymysql.err.MySQLError as error:
-            if error.args and error.args[0] in HANGS_UP:
-                raw._force_close()
-            raise
-        except UnicodeEncodeError:
-            raise  # nothing was sent
-        except BaseException:
-            raw._force_close()
+        except BaseException as error:
+            hang_up(raw, error)
             raise
         return cursor
+
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See nexusql.backends.mysql.cursor."""
+        return MysqlCursor(raw, self.mogrify(raw, text, args) if args is not None else text, size, self.connect)
 
     def status(self, raw: Raw) -> Status:
         """From the flags that come with the server's replies."""

@@ -23,7 +23,7 @@ from nexusql.backends.postgresql.copytext import form
 from nexusql.backends.postgresql.syntax import SYNTAX
 from nexusql.backends.tables import Column, Table
 from nexusql.backends.values import Values
-from nexusql.errors import Error
+from nexusql.errors import Error, OperationalError
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
 
@@ -32,8 +32,11 @@ PIECE = 1 << 18  # bytes that psycopg2 asks for at a time
 ROWS = 100  # of one INSERT, where COPY is closed
 PLACE = "nexusql_place"  # the column that numbers the rows of a temporary table
 
-# Raised by a trigger; refused by a policy of row-level security; longer than an index or a page can hold.
-_ROW_CODES = frozenset({"P0001", "42501", "54000"})
+# What PL/pgSQL raises, and what is longer than an index or a page can hold.
+_ROW_CODES = frozenset({"P0001", "P0002", "P0003", "P0004", "54000"})
+# Where the server's source reports a RAISE with a code of its own, and a policy of row-level security: that one has the
+# code of a missing privilege on the table.
+_ROW_FUNCTIONS = frozenset({"exec_stmt_raise", "ExecWithCheckOptions"})
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -68,7 +71,10 @@ class PostgresqlBulk:
 
     def blames_row(self, error: Error) -> bool:
         """See nexusql.backends.bulk.BulkWrites."""
-        return blames_row(error, _ROW_CODES)
+        function = getattr(getattr(error.__cause__, "diag", None), "source_function", None)
+        return blames_row(error, _ROW_CODES) or (
+            function in _ROW_FUNCTIONS and not isinstance(error, OperationalError)  # to be tried again, as it says
+        )
 
 
 def _obstacle(target: Target) -> str:
@@ -98,15 +104,15 @@ class TextWriter(Writer):
         self._converters = tuple(convert for _, convert in forms)
         self._pieces: list[bytes] = []
         self._taken = 0
-        self._room = CHUNK
         self._records: list[Record] | None = None
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Write rows as text."""
         target = self.target
         records = kept if self._records is None else []
+        room = max(CHUNK - self.waiting, 0)
         data, taken, status, detail = copy_rows(
-            first, rows, target.names, target.surplus, self._masks, self._converters, max_rows, self._room, records
+            first, rows, target.names, target.surplus, self._masks, self._converters, max_rows, room, records
         )
         if self._records is not None and records is not None:
             self._records += records
@@ -115,13 +121,13 @@ class TextWriter(Writer):
         if taken:
             self._pieces.append(data)
             self._taken += taken
-            self._room = max(self._room - len(data), 0)
+            self.waiting += len(data)
         return Taken(taken, status, detail)
 
     def flush(self, raw: Raw) -> None:
         """Write what was taken."""
         pieces, taken = self._pieces, self._taken
-        self._pieces, self._taken, self._room = [], 0, CHUNK
+        self._pieces, self._taken, self.waiting = [], 0, 0
         if taken:
             self._write(raw, b"".join(pieces), taken)
 

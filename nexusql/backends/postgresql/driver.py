@@ -8,7 +8,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import extensions, extras
 
-from nexusql.backends.base import Capabilities, Raw, Session, Status
+from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.deadline import cut_after, readiness, within
 from nexusql.backends.errors import driver_error
@@ -16,6 +16,7 @@ from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options
 from nexusql.backends.postgresql.bulk import PostgresqlBulk
 from nexusql.backends.postgresql.catalogue import BASE_TYPE
+from nexusql.backends.postgresql.cursor import PostgresqlCursor
 from nexusql.backends.postgresql.error_codes import BY_CLASS, BY_SQLSTATE, MISSING, REFUSALS
 from nexusql.backends.postgresql.syntax import SYNTAX
 from nexusql.backends.postgresql.values import PostgresqlValues, array_literal, fit, folded
@@ -74,7 +75,7 @@ class PostgresqlBackend(CommonBackend):
 
     database_type = DatabaseType.POSTGRESQL
     syntax = SYNTAX
-    capabilities = Capabilities()
+    capabilities = Capabilities(cursor_transactions=True)
     fits = True
 
     def __init__(self, values: PostgresqlValues, json_loads: Callable[[str], Any] | None = None) -> None:
@@ -146,6 +147,10 @@ class PostgresqlBackend(CommonBackend):
         cursor = raw.cursor()
         cursor.execute(text, args)
         return cursor
+
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See nexusql.backends.postgresql.cursor."""
+        return PostgresqlCursor(raw, text, args, size, alone)
 
     def status(self, raw: Raw) -> Status:
         """As libpq knows it."""

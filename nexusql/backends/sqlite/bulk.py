@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from typing import Any
 
-from nexusql._speedups import flat_rows
+from nexusql._speedups import END, flat_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
     Record,
@@ -29,6 +29,7 @@ from nexusql.sql.lexical import SessionModes
 
 # Parameters of one statement: with more the time a row no longer falls, while preparing it takes longer.
 PARAMETERS = 1000
+MOST_BYTES = 4_000_000  # of text and blobs that wait to be written
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -99,7 +100,6 @@ class SqliteWriter(Writer):
         self._width = width = len(target.columns)
         self._pending: list[Any] = []
         self._taken = 0
-        self._written = 0
         self._seen = SeenKeys(target) if counts_keys(target) else None
         if width:
             marks = f"({', '.join('?' * width)})"
@@ -118,17 +118,20 @@ class SqliteWriter(Writer):
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Bind values as every statement does."""
         values, target = self._values, self.target
+        adapters, otherwise, room = values.adapters, values.adapt_other, max(MOST_BYTES - self.waiting, 0)
         flat, count, status, detail = flat_rows(
-            first, rows, target.names, self._width, target.surplus, values.adapters, values.adapt_other, max_rows, kept
+            first, rows, target.names, self._width, target.surplus, adapters, otherwise, max_rows, kept, room
         )
         self._pending += flat
         self._taken += count
+        if status != END and (count < max_rows or count == 1):  # else they are written next, and not worth the time
+            self.waiting += sum(len(value) for value in flat if isinstance(value, (str, bytes)))
         return Taken(count, status, detail)
 
     def flush(self, raw: Raw) -> None:
         """Write what was taken."""
         flat, taken = self._pending, self._taken
-        self._pending, self._taken = [], 0
+        self._pending, self._taken, self.waiting = [], 0, 0
         try:
             if taken and self._seen is not None:
                 self._seen.add(raw, flat, self._width)
@@ -137,9 +140,8 @@ class SqliteWriter(Writer):
             place = next((place for place, value in enumerate(flat) if not _is_bindable(value)), None)
             if place is None:
                 raise
-            row, column = self._written + place // self._width, self.target.columns[place % self._width]
+            row, column = place // self._width, self.target.columns[place % self._width]
             raise RowFault(str(error_of_python(error, None)), row, column) from error
-        self._written += taken
         self.stored = self.stored + written if self._seen is None else self._seen.count
 
     def _write_many(self, raw: Raw, flat: list[Any]) -> int:

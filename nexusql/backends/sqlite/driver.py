@@ -3,19 +3,21 @@
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nexusql.backends.base import Capabilities, Raw, Session, Status
+from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, one_of, whole_number
 from nexusql.backends.sqlite.bulk import SqliteBulk
+from nexusql.backends.sqlite.cursor import SqliteCursor
 from nexusql.backends.sqlite.error_codes import BY_EXTENDED_CODE, BY_PRIMARY_CODE, BY_TEXT
 from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.values import Adapter, Adapters, Values, clock_text, finite_decimal, naive_time, to_utc
@@ -60,7 +62,7 @@ class SqliteValues(Values):
         """See Values.native. Integers beyond 64 bits are refused by the driver."""
         return {
             **super().native(),
-            bool: int,
+            bool: None,
             float: _number,
             Decimal: lambda value: str(finite_decimal(value)),
             datetime: lambda value: to_utc(value).isoformat(" ", "microseconds"),
@@ -81,7 +83,7 @@ class SqliteBackend(CommonBackend):
 
     database_type = DatabaseType.SQLITE
     syntax = SYNTAX
-    capabilities = Capabilities(session_modes=False)
+    capabilities = Capabilities(session_modes=False, batches=True)
     no_args = ()
 
     def __init__(self, values: Values) -> None:
@@ -90,7 +92,8 @@ class SqliteBackend(CommonBackend):
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
         """An in-memory database lives in its one connection; a file has one writer at a time."""
-        return Capabilities(session_modes=False, shared_connection=config.in_memory, single_writer=not config.in_memory)
+        memory = config.in_memory
+        return replace(self.capabilities, shared_connection=memory, single_writer=not memory)
 
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open the file or the memory; folders are made, a file is set to WAL."""
@@ -163,6 +166,15 @@ class SqliteBackend(CommonBackend):
         execute: Callable[[str, Any], Any] = raw.execute
         return execute
 
+    def execute_batch(self, raw: Raw, text: str, rows: Iterable[Sequence[Any]]) -> int:
+        """The driver's executemany."""
+        total: int = raw.executemany(text, rows).rowcount
+        return max(total, 0)
+
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See nexusql.backends.sqlite.cursor."""
+        return SqliteCursor(self.execute(raw, text, args), size)
+
     def status(self, raw: Raw) -> Status:
         """As SQLite's autocommit flag has it."""
         try:
@@ -188,8 +200,9 @@ class SqliteBackend(CommonBackend):
         _allow_writes(raw)
 
     def rollback(self, raw: Raw) -> None:
-        """Roll back."""
-        raw.rollback()
+        """Roll back. Not by the driver's call, which before Python 3.11 resets the cursors of streams too."""
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
         _allow_writes(raw)
 
     def reset(self, raw: Raw) -> bool:

@@ -1,0 +1,69 @@
+"""How much memory a process takes more while it writes rows: run as a program, it prints that in bytes.
+
+growth(url, "plain", count=200_000, size=20)
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "report": {"on_error": "report"},
+    "ignore": {"on_conflict": "ignore"},
+    "update": {"on_conflict": "update"},
+    "shapes": {},
+    "shapes, report": {"on_error": "report"},
+    "ids": {"returning": "id"},
+    "upserted ids": {"on_conflict": "update", "returning": "id"},
+}
+
+
+def growth(url: str, way: str, *, count: int, size: int) -> int:
+    """Bytes that a process grows by while it writes `count` rows of `size` bytes from a generator, in one of WAYS."""
+    command = [sys.executable, __file__, url, way, str(count), str(size)]
+    path = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=1800, env={**environment, "PYTHONPATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def _kilobytes(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise LookupError(name)
+
+
+def _rows(way: str, start: int, count: int, size: int) -> Iterator[dict[str, Any]]:
+    for number in range(start, start + count):
+        row = {"id": number, "step": number, "value": number * 0.5, "name": f"{number:012}".ljust(size, "x")}
+        if "shapes" in way and number % 2:
+            del row["step"]
+        yield row
+
+
+def _main(url: str, way: str, count: int, size: int) -> None:
+    from nexusql import DatabaseManager
+
+    with DatabaseManager(url, pool_max=1) as db:
+        options = WAYS[way]
+        db.bulk_insert("metric", _rows(way, -200, 200, 20), **options)
+        before = _kilobytes("VmRSS")
+        result = db.bulk_insert("metric", _rows(way, 0, count, size), **options)
+        assert (result.rowcount, result.errors) == (count, [])
+        print((_kilobytes("VmHWM") - before) * 1024)
+
+
+if __name__ == "__main__":
+    import warnings
+
+    warnings.simplefilter("ignore")  # of a slower way
+    _main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
