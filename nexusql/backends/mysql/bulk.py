@@ -259,12 +259,14 @@ class MysqlWriter(Writer):
         ((step,),) = self._run(raw, "SELECT @@auto_increment_increment", None).fetchall()
         return range(cursor.lastrowid, cursor.lastrowid + step * len(records), step)
 
-    def settle(self, raw: Raw) -> None:
+    def settle(self, raw: Raw, more: bool = False) -> None:
         """Forget the keys."""
         if self._seen is not None:
             self._seen.close(raw)
 
-    abandon = settle
+    def abandon(self, raw: Raw) -> None:
+        """The same: a temporary table outlives its transaction."""
+        self.settle(raw)
 
 
 class SeenKeys:

@@ -184,7 +184,7 @@ class MergeWriter(TextWriter):
     """COPY into a temporary table, whose rows then go to their table all at once, however many they are.
 
     Rows that are equal by the key, which the server judges, are told apart there: an upsert takes the last of them, and
-    what is there already is left alone where conflicts are ignored.
+    what is there already is left alone where conflicts are ignored. A row by itself needs no table.
     """
 
     strategy = "copy+merge"
@@ -196,12 +196,24 @@ class MergeWriter(TextWriter):
         # Defaults of these are drawn while rows are copied, so that each row of the input has its own.
         self._drawn = tuple(name for name in dict.fromkeys(merging_needs(target)) if name not in target.columns)
         self._columns = column_list((*target.columns, *self._drawn), SYNTAX)
+        self._single = InsertWriter(target, values, run, "")
         self._stage = ""
+        self._staged = 0  # rows in it
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
+        if taken == 1 and not self._staged:
+            self._insert(raw, data)
+            return
         if not self._stage:
             self._create(raw)
-        _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
+        self._staged += _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
+
+    def _insert(self, raw: Raw, data: bytes) -> None:
+        single = self._single
+        single.stored, single.ids = 0, []
+        single._write(raw, data, 1)
+        self.stored += single.stored
+        self.ids += single.ids
 
     def _create(self, raw: Raw) -> None:
         """A temporary table with the columns as they are in their table, and the rows' order."""
@@ -218,10 +230,19 @@ class MergeWriter(TextWriter):
         self._run(raw, text, None)
         self._stage = stage
 
-    def settle(self, raw: Raw) -> None:
-        """Merge what was copied into the table."""
-        if not self._stage:
-            return
+    def settle(self, raw: Raw, more: bool = False) -> None:
+        """Merge what was copied into the table. A transaction has a lock for each table that it has ever made, so the
+        temporary one is kept for what follows."""
+        if self._staged:
+            self._merge(raw)
+            self._staged = 0
+            if more:
+                self._run(raw, f"TRUNCATE {self._stage}", None)
+        if self._stage and not more:
+            self._run(raw, f"DROP TABLE {self._stage}", None)
+            self._stage = ""
+
+    def _merge(self, raw: Raw) -> None:
         insert = (
             f"INSERT INTO {self.target.table.sql} ({self._columns}) OVERRIDING SYSTEM VALUE SELECT {self._columns}"
             f" FROM ({self._survivors()}) AS rows ORDER BY {PLACE}{conflict_clause(self.target, SYNTAX)}"
@@ -230,8 +251,6 @@ class MergeWriter(TextWriter):
             self.stored += self._run(raw, insert, None).rowcount
         else:
             self._merge_and_tell(raw, insert, self.target.returning)
-        self._run(raw, f"DROP TABLE {self._stage}", None)
-        self._stage = ""
 
     def _survivors(self) -> str:
         """The rows that no later row of the same key replaces; where a part of the key is NULL, none does, unless the
@@ -301,6 +320,8 @@ class InsertWriter(TextWriter):
             self._head, self._marks = f"INSERT INTO {target.table.sql} DEFAULT VALUES", ""
         if target.returning:
             self._tail += f" RETURNING {quote_identifier(target.returning, SYNTAX)}"
+        if target.columns:  # then psycopg2 looks for placeholders
+            self._head, self._tail = self._head.replace("%", "%%"), self._tail.replace("%", "%%")
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
         step = 1 if self._by_row else ROWS
