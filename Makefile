@@ -4,12 +4,14 @@
 #   VENV=.venv          where that is
 #   URL=postgresql://.. the database of `make demo`; SQLite without it
 #   PYTEST_ARGS=..      more arguments for pytest
+#   WORKERS=2           processes that run tests side by side
 #   FUZZ_SECONDS=600    the length of `make fuzz`
 
 PYTHON ?= python3
 VENV ?= .venv
 URL ?=
 PYTEST_ARGS ?=
+WORKERS ?= 2
 FUZZ_SECONDS ?= 600
 
 bin := $(VENV)/bin
@@ -21,7 +23,9 @@ core := setup.py $(wildcard nexusql/_speedups/*.py nexusql/_speedups/*.pyx nexus
 compiled := NEXUSQL_PURE= NEXUSQL_REQUIRE_SPEEDUPS=1 NEXUSQL_EXPECT=cython
 interpreted := NEXUSQL_PURE=1 NEXUSQL_REQUIRE_SPEEDUPS= NEXUSQL_EXPECT=python
 # `pytest`, not `python -m pytest`: that would put the checkout before an installed package.
-pytest := $(bin)/pytest $(PYTEST_ARGS)
+pytest := $(bin)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+# What these test has no part in the core that could differ; `make test-full` runs them interpreted, too.
+indifferent := cli faults migrations pool project typing
 services := $(bin)/python scripts/services
 
 .DEFAULT_GOAL := help
@@ -34,7 +38,7 @@ help:
 	@echo "make lint       ruff, ruff format, mypy --strict"
 	@echo "make coverage   branch coverage of the package"
 	@echo "make fuzz       the compiled core under sanitizers on hostile input, FUZZ_SECONDS=600 long"
-	@echo "make bench      benchmarks/RESULTS.md and its plot"
+	@echo "make bench      benchmarks/RESULTS.md and its plots, in some 15 minutes"
 	@echo "make build      sdist and wheel in dist/"
 	@echo "make services   start the database servers that are missing (services-stop ends them)"
 	@echo "make clean      remove all of it"
@@ -69,7 +73,7 @@ test-full: test
 
 suite: $(built)
 	$(compiled) $(pytest)
-	$(interpreted) $(pytest)
+	$(interpreted) $(pytest) $(if $(NEXUSQL_LONG),,$(indifferent:%=--ignore=tests/%))
 
 coverage: $(built)
 	$(interpreted) $(services) run -- $(pytest) --cov --cov-report=term --cov-report=html --cov-fail-under=95

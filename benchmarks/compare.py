@@ -113,7 +113,7 @@ def run_interpreted(only: str, rounds: int) -> list[Measured]:
 
 
 def write(results: Sequence[Measured], interpreted: Sequence[Measured]) -> None:
-    """RESULTS.md and its plots."""
+    """Write RESULTS.md and its plots."""
     plot.bars(results, HERE / "results.svg")
     plot.lines(results, HERE / "growth.svg")
     lines = ["# Benchmarks", "", *(f"- {line}" for line in environment()), "", EXPLANATION]

@@ -142,7 +142,7 @@ def measure(case: Case, rounds: int) -> Result:
     names = list(case.contenders)
     samples = {name: [_first_call(case, name)] for name in names}
     if rounds:
-        samples = _rounds(case, names, rounds)
+        samples = _rounds(case, names, rounds, _batch(case, samples[names[0]][0]))
     values = {name: spread(samples[name]) for name in names}
     return Result(case.rows, values, [judge(goal, values) for goal in case.goals])
 
@@ -156,11 +156,16 @@ def _first_call(case: Case, name: str) -> float:
     return seconds
 
 
-def _rounds(case: Case, names: Sequence[str], rounds: int) -> dict[str, list[float]]:
-    number = 1
-    if case.batch_seconds:
+def _batch(case: Case, first_call: float) -> int:
+    """The number of calls in a batch. A first call may take much longer than the next."""
+    if first_call < 10 * case.batch_seconds:
         case.before()
-        number = max(1, round(case.batch_seconds / _seconds(case.contenders[names[0]], 1)))
+        seconds = _seconds(next(iter(case.contenders.values())), 1)
+        return max(1, round(case.batch_seconds / seconds))
+    return 1
+
+
+def _rounds(case: Case, names: Sequence[str], rounds: int, number: int) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         start = turn % len(names)

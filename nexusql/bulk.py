@@ -278,9 +278,9 @@ class Batch:
                 with suppress(Error):  # what made the batch fail is told
                     self._connection.perform(group.writer.abandon)
 
-    def _settle(self, group: Group, *, more: bool = False) -> None:
+    def _settle(self, group: Group) -> None:
         self._flush(group)
-        self._perform(group, lambda raw: group.writer.settle(raw, more))
+        self._perform(group, group.writer.settle)
 
     def _flush(self, group: Group) -> None:
         if self._connection.current_modes() != self._modes:  # the source of the rows has used this session, too
@@ -337,7 +337,7 @@ class Batch:
         before, self._latest = self._latest, group
         if before is not None and before is not group and self._call.options.on_conflict is not None:
             self.taking = False
-            self._settle(before, more=True)
+            self._settle(before)
             self.taking = True
 
     def _fault(self, row: Record, error: Exception, column: str = "") -> None:

@@ -331,10 +331,9 @@ class DatabaseManager(Calls, DatabaseInterface):
 
     def migrate(self, paths: Sequence[str | Path] = (), *, apply_schema: bool = True) -> None:
         """Connect if need be, apply the packaged schema, then each folder in order. Raises MigrationError."""
-        from nexusql.migrations.runner import MigrationRunner
+        from nexusql.migrations.start import migrate
 
-        self.connect(raise_errors=True)
-        MigrationRunner.apply_all(self, paths, apply_schema=apply_schema)
+        migrate(self, paths, apply_schema=apply_schema)
 
     async def initialize(
         self, apply_schema: bool = True, app_migration_paths: Sequence[str | Path] | None = None

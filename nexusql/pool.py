@@ -196,6 +196,10 @@ class Pool(Generic[C]):
                 held = describe_leases(leased, monotonic())
                 logger.warning("pool %s is closed; %d connections were not returned: %s", self.name, len(leased), held)
 
+    def leased(self) -> list[C]:
+        """The connections that are borrowed at this moment."""
+        return list(self._ledger.leased)
+
     def stats(self) -> PoolStats:
         """How many connections there are, and how many callers wait."""
         return self._ledger.stats()

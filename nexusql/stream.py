@@ -39,6 +39,8 @@ from nexusql.sql.statement import Statement
 
 logger = logging.getLogger("nexusql.stream")
 
+LARGEST_CHUNK = 2**31 - 1  # what drivers and servers count in
+
 R = TypeVar("R")
 Plan = tuple[Statement, Sequence[Any] | None]
 Build = Callable[[tuple[str, ...], Sequence[Any]], list[R]]  # column names and tuples -> what the stream gives
@@ -316,8 +318,10 @@ class Stream(Iterator[R]):
 
     def __init__(self, source: Source, sql: str, params: Params, chunk_size: int, build: Build[R]) -> None:
         self._reading: Reading | None = None
-        if type(chunk_size) is not int or chunk_size < 1:
-            raise ParameterError(f"chunk_size is the number of rows read at a time, at least 1; not {chunk_size!r}")
+        if type(chunk_size) is not int or not 1 <= chunk_size <= LARGEST_CHUNK:
+            raise ParameterError(
+                f"chunk_size is the number of rows read at a time, from 1 to {LARGEST_CHUNK}; not {chunk_size!r}"
+            )
         self._source = source
         self._plan = source.prepare(sql, params)
         if self._plan[0].control is not None:
@@ -359,28 +363,11 @@ class Stream(Iterator[R]):
 
     def fetch(self) -> list[R]:
         """The next rows, `chunk_size` at most; an empty list at the end. Raises what `execute` raises."""
-        rest = list(islice(self._rows, self._chunk_size))
-        if rest:
-            return rest
-        reading = self.open()._reading
-        if reading is None or reading.cursor is None:
-            return list(islice(self._rows, self._chunk_size))
-        try:
-            rows: Sequence[Any] = ()
-            with self._source.lend(reading) as connection:
-                if not reading.ended:
-                    rows = connection.fetch(reading.cursor, reading.statement)
-            if reading.ended:
-                raise TransactionClosed(reading.ended)
-            if len(rows) < self._chunk_size:
-                self._end("read")
-            if rows and self._ambiguous:
-                self._ambiguous = False
-                self._source.engine.duplicate_columns(reading.statement, self.columns)
-            return self._build(self.columns, rows)
-        except BaseException as error:
-            self._fail(error)
-            raise
+        rows = list(islice(self._rows, self._chunk_size))
+        if not rows:
+            self._read_on()
+            rows = list(islice(self._rows, self._chunk_size))
+        return rows
 
     def close(self) -> None:
         """Leave the rows that have not been read, and give the connection back; again, it does nothing."""
@@ -407,8 +394,30 @@ class Stream(Iterator[R]):
     def __next__(self) -> R:
         for row in self._rows:
             return row
-        self._rows = iter(self.fetch())
+        self._read_on()
         return next(self._rows)
+
+    def _read_on(self) -> None:
+        """Read the next chunk into `_rows`. Whatever interrupts that ends the stream, so that no row is passed over."""
+        reading = self.open()._reading
+        if reading is None or reading.cursor is None:
+            return
+        try:
+            rows: Sequence[Any] = ()
+            with self._source.lend(reading) as connection:
+                if not reading.ended:
+                    rows = connection.fetch(reading.cursor, reading.statement)
+            if reading.ended:
+                raise TransactionClosed(reading.ended)
+            if len(rows) < self._chunk_size:
+                self._end("read")
+            if rows and self._ambiguous:
+                self._ambiguous = False
+                self._source.engine.duplicate_columns(reading.statement, self.columns)
+            self._rows = iter(self._build(self.columns, rows))
+        except BaseException as error:
+            self._fail(error)
+            raise
 
     def _start(self, statement: Statement, args: Sequence[Any] | None) -> None:
         reading = self._reading = Reading(statement)

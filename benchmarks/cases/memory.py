@@ -40,7 +40,8 @@ def entries(sizes: Sizes) -> Iterator[Entry]:
         return  # only Linux tells, and forgets, the peak of a process
     for kind, name in NAMES.items():
         for count in sizes.memory:
-            goals = GOALS if count == PROMISED else ()
+            promised = count == PROMISED
             series = f"Memory, {name}"
             title = f"Memory of {count:,} rows, {name}"
-            yield Entry("memory", kind, title, grown(kind, count, goals), series=series, at=count)
+            run = grown(kind, count, GOALS if promised else ())
+            yield Entry("memory", kind, title, run, 1, series, count, promised)

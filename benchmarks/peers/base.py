@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from harness import Contender
-from workload import Query, Record, Table
+from workload import Query, Record, Table, as_tuples
 
 Ways = Mapping[str, Contender]
 
@@ -93,7 +93,7 @@ def plain(table: Table, rows: Sequence[Record]) -> Sequence[Record]:
 
 def plain_tuples(table: Table, rows: Sequence[Record]) -> Sequence[tuple[Any, ...]]:
     """The values of `plain` rows, made before anything is timed."""
-    return [tuple(row.values()) for row in plain(table, rows)]
+    return as_tuples(plain(table, rows))
 
 
 @contextmanager

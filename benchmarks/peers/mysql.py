@@ -61,7 +61,13 @@ class MySqlDriver(Peer):
         return {f"{self.name} + dict(zip())": self._read(query, count_dicts, self.cursors.SSCursor)}
 
     def insert(self, table: Table, rows: Sequence[Record]) -> Ways:
-        return self._ways(table, rows)
+        placed, tuples = table.insert("%s"), plain_tuples(table, rows)
+        return {
+            **self._ways(table, rows),
+            f"{self.name}, executemany (tuples)": in_transaction(
+                self.connection.cursor, lambda cursor: cursor.executemany(placed, tuples)
+            ),
+        }
 
     def upsert(self, table: Table, rows: Sequence[Record]) -> Ways:
         return self._ways(table, rows, on_duplicate_key(table))

@@ -94,8 +94,8 @@ class Writer(ABC):
     def flush(self, raw: Raw) -> None:
         """Write what was taken. Raises RowFault, and the driver's errors."""
 
-    def settle(self, raw: Raw, more: bool = False) -> None:
-        """Finish, so that everything taken is in the table; `more` says that other rows may follow."""
+    def settle(self, raw: Raw) -> None:
+        """Finish, so that everything taken is in the table; more may be taken afterwards."""
         return
 
     def abandon(self, raw: Raw) -> None:

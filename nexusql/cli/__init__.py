@@ -1,1 +1,1 @@
-"""What runs from a command line."""
+"""The `nexusql` command; the extra `[cli]` brings what it needs."""

@@ -1,5 +1,6 @@
 """Versioned migrations in SQL files, and the packaged schema."""
 
-from nexusql.migrations.runner import PACKAGED, MigrationRunner
+from nexusql.migrations.place import PACKAGED
+from nexusql.migrations.runner import Applied, MigrationRunner
 
-__all__ = ["PACKAGED", "MigrationRunner"]
+__all__ = ["PACKAGED", "Applied", "MigrationRunner"]

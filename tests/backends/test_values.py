@@ -207,7 +207,6 @@ def test_sqlite_stores_moments_as_utc_text_that_sorts() -> None:
     assert adapted(sqlite, date(999, 1, 2)) == "0999-01-02"
     assert adapted(sqlite, time(1, 2, 3)) == "01:02:03"
     assert adapted(sqlite, True) == 1
-    assert type(adapted(sqlite, True)) is int
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mysql"])

@@ -38,13 +38,14 @@ LEVELS = (
     ("manager", "migrations"),
     ("aio",),
     ("__init__",),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 DRIVERS = {"sqlite3", "psycopg2", "pymysql", "pyodbc"}
 THIRD_PARTY = {
     "backends": DRIVERS,
-    "cli": {"rich"},
+    "cli": {"rich", "typer"},
     "models": {"msgspec", "pydantic"},
     "progress": {"rich"},
     "_speedups": {"cython"},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import compare
 import harness
 import plot
 import report
@@ -16,9 +17,10 @@ from cases.entry import Entry, Sizes, tiny
 from harness import Goal, Result, Spread, Verdict
 from peers import DRIVERS, absent, taking_part
 from peers.released import Released
+from place import INTERPRETED
 from report import Measured
 
-TINY = [entry for entry in entries(tiny(12)) if entry.interpreted]
+TINY = [entry for entry in entries(tiny(12)) if entry.interpreted or not INTERPRETED]
 PEERS_SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "peers.py"
 
 
@@ -140,11 +142,40 @@ def test_the_plots_are_well_formed_and_their_text_is_text(tmp_path: Path) -> Non
     assert "µs a row" in lines
 
 
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
+def test_the_page_has_goals_plots_and_both_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(compare, "HERE", tmp_path)
+    compare.write([compared("writing"), compared("one", "growth", 1)], [compared("interpreted")])
+    page = (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert "| fast | writing | 2.00 | MISSED |" in page
+    assert page.index("### writing") < page.index("### growth") < page.index("#### interpreted")
+    for name in ("results.svg", "growth.svg"):
+        assert f"]({name})" in page
+        assert (tmp_path / name).exists()
+
+
+def test_the_command_measures_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compare, "entries", lambda sizes: TINY)
+    file = tmp_path / "results.json"
+    compare.main(["--only", "12 rows into a dataclass", "--rounds", "1", "--json", str(file)])
+    (measured,) = report.from_json(file.read_text("utf-8"))
+    assert measured.title == "12 rows into a dataclass, SQLite"
+    assert f"## {measured.title}" in capsys.readouterr().out
+
+
+def test_a_missed_goal_fails_the_command_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "run", lambda only, rounds: [compared()])
+    assert compare.main([]) == 0
+    assert compare.main(["--check"]) == 1
+
+
 @pytest.mark.parametrize("entry", TINY, ids=lambda entry: entry.title)
 def test_each_case_runs(entry: Entry) -> None:
     servers.require(entry.kind)
     result = entry.run(0)
-    assert any(name.split(",")[0] == "nexusql" for name in result.values)
+    assert any(map(plot.is_ours, result.values))
     assert len(result.values) > 1
     assert entry.topic in TOPICS
 

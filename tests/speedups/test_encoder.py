@@ -438,6 +438,16 @@ def test_flat_rows_give_back_a_record_of_another_shape(binder: ModuleType, surpl
     assert flat(binder, [(1, 2), (3,)]) == ([1, 2], 1, OTHER, (3,))
 
 
+@pytest.mark.parametrize("names", [None, ()])
+@pytest.mark.parametrize("record", [{"a": 1}, (1,), None, ""], ids=repr)
+def test_a_record_is_of_another_shape_also_where_there_are_no_columns(
+    writing: Writing, binder: ModuleType, names: tuple[()] | None, record: Any
+) -> None:
+    empty: Any = () if names is None else {}
+    assert writing.copy([empty, record], names, ()) == (b"\n", 1, OTHER, record)
+    assert flat(binder, [empty, record], names, width=0) == ([], 1, OTHER, record)
+
+
 def test_flat_rows_tell_a_value_that_cannot_be_bound(binder: ModuleType) -> None:
     values, count, status, (record, column, error) = flat(binder, [(1, 2), (3, {4}), (5, 6)])
     assert (values, count, status) == ([1, 2], 1, FAULT)

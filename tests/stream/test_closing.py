@@ -124,7 +124,9 @@ def test_dropped_by_many_threads_none_is_lost(numbers: DatabaseManager) -> None:
         assert in_use(db) == 0
 
 
-def test_the_manager_may_be_closed_while_a_stream_is_open(numbers: DatabaseManager) -> None:
+def test_the_manager_may_be_closed_while_a_stream_is_open(
+    numbers: DatabaseManager, caplog: pytest.LogCaptureFixture
+) -> None:
     db = DatabaseManager(numbers.database_url)
     db.connect(raise_errors=True)
     rows = db.stream("SELECT i FROM numbers ORDER BY i", chunk_size=10)
@@ -132,6 +134,7 @@ def test_the_manager_may_be_closed_while_a_stream_is_open(numbers: DatabaseManag
     engine = db._connection
     assert engine is not None
     db.close()
+    assert f"by a stream at {__file__}:" in caplog.text
     assert [row["i"] for row in rows] == list(range(1, COUNT))
     assert engine.pool.stats().total == 0
 

@@ -3,7 +3,9 @@
 import os
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,27 @@ def test_the_thread_that_opened_it_waits_where_another_reads_it(numbers: Databas
             assert reading.wait(10)
             assert db.fetch_value("SELECT 5") == 5
         assert threads.results == [COUNT]
+
+
+def test_its_steps_may_be_taken_by_one_thread_after_the_other(numbers: DatabaseManager) -> None:
+    def taken(step: Callable[[], Any]) -> Any:
+        with Threads() as threads:
+            threads.start(step)
+        assert threads.errors == []
+        return threads.results[0]
+
+    rows = numbers.stream(IN_ORDER, chunk_size=2000)
+    inside = numbers.transaction()
+    assert taken(rows.open) is rows
+    assert [len(taken(rows.fetch)) for _ in range(2)] == [2000, 2000]
+    taken(rows.close)
+    assert in_use(numbers) == 0
+    with inside as tx:
+        rows = tx.stream(ENDLESS)
+        assert taken(rows.open) is rows
+        assert len(taken(rows.fetch)) == 1000
+        taken(rows.close)
+        assert taken(lambda: tx.fetch_value("SELECT 5")) == 5
 
 
 def test_a_time_out_names_the_streams_of_others(numbers: DatabaseManager) -> None:

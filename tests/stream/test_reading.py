@@ -1,6 +1,7 @@
 """What a stream gives: the rows that execute gives, a chunk at a time."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from nexusql import DatabaseManager
 from nexusql.errors import (
     DataError,
     DuplicateColumnWarning,
+    InterfaceError,
     NotConnectedError,
     ParameterError,
     ParameterWarning,
@@ -18,6 +20,7 @@ from nexusql.errors import (
     TranslationWarning,
     UndefinedTable,
 )
+from nexusql.stream import InTransaction, Stream, outside
 from settling import in_use
 from stream_tables import COUNT, OVERFLOWS
 
@@ -110,7 +113,7 @@ def test_a_missing_parameter_a_second_statement_and_a_bad_chunk_size_are_errors_
         db.stream("SELECT :a AS a", {"b": 1})
     with pytest.raises(SQLSyntaxError):
         db.stream("SELECT 1; SELECT 2")
-    for wrong in (0, -1, True, 1.5, "10", None):
+    for wrong in (0, -1, True, 1.5, "10", None, 2**31):
         with pytest.raises(ParameterError, match="chunk_size is the number of rows"):
             db.stream("SELECT 1", chunk_size=wrong)  # type: ignore[arg-type]
     with pytest.raises(ProgrammingError, match="COMMIT gives no rows"):
@@ -195,6 +198,46 @@ def test_what_a_translation_loses_is_told_of_or_refused(numbers: DatabaseManager
         list(strict.stream(sql))
 
 
+# What rows are made into
+
+
+def test_rows_become_what_is_built_of_them_a_chunk_at_a_time(numbers: DatabaseManager) -> None:
+    chunks: list[int] = []
+
+    def build(names: tuple[str, ...], rows: Sequence[Any]) -> list[str]:
+        chunks.append(len(rows))
+        return [f"{names}={tuple(row)}" for row in rows]
+
+    engine = numbers._connection
+    assert engine is not None
+    found = list(Stream(outside(engine), "SELECT i FROM numbers WHERE i < 25 ORDER BY i", None, 10, build))
+    assert found == [f"('i',)=({i},)" for i in range(25)]
+    assert chunks == [10, 10, 5]
+    found = list(Stream(outside(engine), "DELETE FROM numbers WHERE i < 0 RETURNING i", None, 10, build))
+    assert found == []
+
+
+@pytest.mark.parametrize("failing_at", [0, 5])
+def test_where_building_fails_the_stream_ends_and_the_connection_lives(
+    numbers: DatabaseManager, failing_at: int
+) -> None:
+    def build(names: tuple[str, ...], rows: Sequence[Any]) -> list[int]:
+        return [1 // (row[0] - 10 * failing_at) for row in rows]
+
+    engine = numbers._connection
+    assert engine is not None
+    with numbers.transaction() as tx:
+        for source in (outside(engine), InTransaction(tx)):
+            rows = Stream(source, "SELECT a.i FROM numbers a, numbers b ORDER BY a.i", None, 10, build)
+            with pytest.raises(ZeroDivisionError):
+                list(rows)
+            with pytest.raises(InterfaceError, match="closed before its end"):
+                next(rows)
+            assert tx.fetch_value("SELECT COUNT(*) FROM numbers") == COUNT
+        assert tx.failure is None
+    assert in_use(numbers) == 0
+
+
 # Statements that are no queries
 
 
@@ -251,6 +294,7 @@ def test_what_a_function_writes_is_committed_and_undone_on_an_error(own: Databas
         ("sqlite postgresql", "VALUES (1), (2)"),
         ("postgresql", "SHOW search_path"),
         ("postgresql", "TABLE digits"),
+        ("postgresql", "SELECT FROM digits"),
         ("postgresql", "EXPLAIN (COSTS OFF) DELETE FROM numbers"),
         ("mysql", "SHOW COLUMNS FROM numbers"),
         ("mysql", "DESCRIBE numbers"),

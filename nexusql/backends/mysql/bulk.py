@@ -252,21 +252,25 @@ class MysqlWriter(Writer):
         if self._ids is Ids.RETURNED:
             return [value for (value,) in cursor.fetchall()]
         if self._ids is Ids.GIVEN:
-            return [self.target.value(record, str(self.target.returning)) for record in records]
+            name = str(self.target.returning)
+            given = [self.target.value(record, name) for record in records]
+            if None in given and self.target.table.columns[name].numbered:
+                raise NotSupportedError(
+                    f"{raw.flavour} does not tell the value of {name!r} that it gives to a row for NULL; leave it out"
+                )
+            return given
         if len(records) == 1:
             return [cursor.lastrowid]
         # Rows of one INSERT .. VALUES are numbered one after the other, whatever innodb_autoinc_lock_mode says.
         ((step,),) = self._run(raw, "SELECT @@auto_increment_increment", None).fetchall()
         return range(cursor.lastrowid, cursor.lastrowid + step * len(records), step)
 
-    def settle(self, raw: Raw, more: bool = False) -> None:
+    def settle(self, raw: Raw) -> None:
         """Forget the keys."""
         if self._seen is not None:
             self._seen.close(raw)
 
-    def abandon(self, raw: Raw) -> None:
-        """The same: a temporary table outlives its transaction."""
-        self.settle(raw)
+    abandon = settle
 
 
 class SeenKeys:

@@ -101,14 +101,19 @@ class MysqlCursor:
         try:
             last = _last_packet(self._raw._rfile.read1)
             self._result.unbuffered_active = False
+            self._absorb()
             if last[0] == ERROR and int.from_bytes(last[1:3], "little") in DOOMING:
                 pymysql.err.raise_mysql_exception(last)
-            self._raw.query("DO 0")
         except BaseException as error:
-            if isinstance(error, pymysql.err.MySQLError) and error.args[0] == ER.QUERY_INTERRUPTED:
-                return
             hang_up(self._raw, error)
             raise
+
+    def _absorb(self) -> None:
+        try:
+            self._raw.query("DO 0")
+        except pymysql.err.MySQLError as error:
+            if error.args[0] != ER.QUERY_INTERRUPTED:
+                raise
 
     def _kill(self, config: ConnectionConfig) -> None:
         """Where no other session can be had, the query goes on. So it does where the server it reaches does not run

@@ -183,6 +183,9 @@ class CopyWriter(TextWriter):
 class MergeWriter(TextWriter):
     """COPY into a temporary table, whose rows then go to their table all at once, however many they are.
 
+    That table stays for later writers in the same transaction: each has locks, which are held to its end, and their
+    number is limited.
+
     Rows that are equal by the key, which the server judges, are told apart there: an upsert takes the last of them, and
     what is there already is left alone where conflicts are ignored. A row by itself needs no table.
     """
@@ -195,18 +198,19 @@ class MergeWriter(TextWriter):
         self._conflict = target.conflict
         # Defaults of these are drawn while rows are copied, so that each row of the input has its own.
         self._drawn = tuple(name for name in dict.fromkeys(merging_needs(target)) if name not in target.columns)
-        self._columns = column_list((*target.columns, *self._drawn), SYNTAX)
+        names = (*target.columns, *self._drawn)
+        self._columns = column_list(names, SYNTAX)
+        self._likeness = (target.table.sql, tuple((name, target.table.columns[name].type) for name in names))
         self._single = InsertWriter(target, values, run, "")
         self._stage = ""
-        self._staged = 0  # rows in it
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
-        if taken == 1 and not self._staged:
+        if taken == 1 and not self._stage:
             self._insert(raw, data)
             return
         if not self._stage:
             self._create(raw)
-        self._staged += _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
+        _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
 
     def _insert(self, raw: Raw, data: bytes) -> None:
         single = self._single
@@ -216,33 +220,25 @@ class MergeWriter(TextWriter):
         self.ids += single.ids
 
     def _create(self, raw: Raw) -> None:
-        """A temporary table with the columns as they are in their table, and the rows' order."""
+        """A temporary table with the columns as they are in their table, and the rows' order, unless it is there."""
         table = self.target.table
-        stage = f"pg_temp.nexusql_rows_{next(_serial)}"
+        names = raw.stages.setdefault(self._likeness, [])
+        name = names.pop() if names else f"nexusql_rows_{next(_serial)}"
         text = (
-            f"CREATE TEMPORARY TABLE {stage.partition('.')[2]} ON COMMIT DROP AS"
-            f" SELECT {self._columns} FROM {table.sql} WITH NO DATA;"
-            f" ALTER TABLE {stage} ADD COLUMN {PLACE} bigint GENERATED ALWAYS AS IDENTITY"
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ON COMMIT DROP AS"
+            f" SELECT {self._columns} FROM {table.sql} WITH NO DATA; ALTER TABLE pg_temp.{name}"
+            f" ADD COLUMN IF NOT EXISTS {PLACE} bigint GENERATED ALWAYS AS IDENTITY"
         )
-        for name in self._drawn:
-            default = table.columns[name].default or "NULL"
-            text += f", ALTER COLUMN {quote_identifier(name, SYNTAX)} SET DEFAULT {default}"
+        for column in self._drawn:
+            default = table.columns[column].default or "NULL"
+            text += f", ALTER COLUMN {quote_identifier(column, SYNTAX)} SET DEFAULT {default}"
         self._run(raw, text, None)
-        self._stage = stage
+        self._stage = f"pg_temp.{name}"
 
-    def settle(self, raw: Raw, more: bool = False) -> None:
-        """Merge what was copied into the table. A transaction has a lock for each table that it has ever made, so the
-        temporary one is kept for what follows."""
-        if self._staged:
-            self._merge(raw)
-            self._staged = 0
-            if more:
-                self._run(raw, f"TRUNCATE {self._stage}", None)
-        if self._stage and not more:
-            self._run(raw, f"DROP TABLE {self._stage}", None)
-            self._stage = ""
-
-    def _merge(self, raw: Raw) -> None:
+    def settle(self, raw: Raw) -> None:
+        """Merge what was copied into the table."""
+        if not self._stage:
+            return
         insert = (
             f"INSERT INTO {self.target.table.sql} ({self._columns}) OVERRIDING SYSTEM VALUE SELECT {self._columns}"
             f" FROM ({self._survivors()}) AS rows ORDER BY {PLACE}{conflict_clause(self.target, SYNTAX)}"
@@ -251,18 +247,30 @@ class MergeWriter(TextWriter):
             self.stored += self._run(raw, insert, None).rowcount
         else:
             self._merge_and_tell(raw, insert, self.target.returning)
+        self._run(raw, f"TRUNCATE {self._stage}", None)
+        raw.stages[self._likeness].append(self._stage.rpartition(".")[2])
+        self._stage = ""
 
     def _survivors(self) -> str:
         """The rows that no later row of the same key replaces; where a part of the key is NULL, none does, unless the
-        key holds NULLs to be equal."""
-        if self._conflict.action == "ignore":
+        key holds NULLs to be equal. Columns that an update leaves alone are those of the key's first row."""
+        conflict = self._conflict
+        if conflict.action == "ignore":
             return f"SELECT * FROM {self._stage}"
-        key = column_list(self._conflict.key, SYNTAX)
-        alone = ""
-        if self._conflict.key not in self.target.table.keys_with_null:
-            nulls = " OR ".join(f"{quote_identifier(name, SYNTAX)} IS NULL" for name in self._conflict.key)
-            alone = f", CASE WHEN {nulls} THEN {PLACE} END"
-        return f"SELECT DISTINCT ON ({key}{alone}) * FROM {self._stage} ORDER BY {key}{alone}, {PLACE} DESC"
+        key = column_list(conflict.key, SYNTAX)
+        if conflict.key not in self.target.table.keys_with_null:
+            nulls = " OR ".join(f"{quote_identifier(name, SYNTAX)} IS NULL" for name in conflict.key)
+            key += f", CASE WHEN {nulls} THEN {PLACE} END"
+        columns, window = "*", ""
+        if not set(self.target.columns) <= {*conflict.key, *conflict.update}:
+            names = ((name, quote_identifier(name, SYNTAX)) for name in (*self.target.columns, *self._drawn))
+            columns = ", ".join(
+                quoted if name in conflict.update else f"first_value({quoted}) OVER same AS {quoted}"
+                for name, quoted in names
+            )
+            columns, window = f"{columns}, {PLACE}", f" WINDOW same AS (PARTITION BY {key} ORDER BY {PLACE})"
+        order = f"ORDER BY {key}, {PLACE} DESC"
+        return f"SELECT DISTINCT ON ({key}) {columns} FROM {self._stage}{window} {order}"
 
     def _merge_and_tell(self, raw: Raw, insert: str, returning: str) -> None:
         """Merge, and tell of each row the value that the row of its key has now: of ignored rows none has one, and of

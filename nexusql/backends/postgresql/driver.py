@@ -67,6 +67,7 @@ class Connection(extensions.connection):
     """A connection that can be asked whether its socket has something to say."""
 
     has_something_to_say: Callable[[], bool]
+    stages: dict[object, list[str]]  # names of temporary tables for bulk writes, by what they are like
 
 
 class PostgresqlBackend(CommonBackend):
@@ -279,6 +280,7 @@ def _open(config: ConnectionConfig, timeout: float, json_loads: Callable[[str], 
         raise ConfigError(" ".join(str(error).split())) from None
     raw.autocommit = True
     raw.has_something_to_say = readiness(raw.fileno())
+    raw.stages = {}
     if json_loads is not None:
         extras.register_default_json(raw, loads=json_loads)
         extras.register_default_jsonb(raw, loads=json_loads)

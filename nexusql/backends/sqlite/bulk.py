@@ -168,7 +168,7 @@ class SqliteWriter(Writer):
                 written += cursor.rowcount
         return written
 
-    def settle(self, raw: Raw, more: bool = False) -> None:
+    def settle(self, raw: Raw) -> None:
         """Forget the keys."""
         if self._seen is not None:
             self._seen.close(raw)

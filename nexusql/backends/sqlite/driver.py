@@ -62,7 +62,7 @@ class SqliteValues(Values):
         """See Values.native. Integers beyond 64 bits are refused by the driver."""
         return {
             **super().native(),
-            bool: int,
+            bool: None,
             float: _number,
             Decimal: lambda value: str(finite_decimal(value)),
             datetime: lambda value: to_utc(value).isoformat(" ", "microseconds"),
