@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import columns
-from bulking import Undone, opened, plain, undone
+from bulking import Undone, opened, plain, same, undone
 from nexusql import Array, Error, Json, ParameterError
 from nexusql.transaction import Transaction
 
@@ -74,15 +74,6 @@ def content(tx: Transaction, way: Way, table: str) -> list[dict[str, Any]]:
         listed = ", ".join(f"{name}, typeof({name})" for name in columns.COLUMNS["sqlite"])
     rows = tx.execute(f"SELECT {listed} FROM {table} ORDER BY id")
     return [{name: plain(value) for name, value in row.items()} for row in rows]
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equal, also where both are NaN."""
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
-        return math.isnan(other)
-    return type(one) is type(other) and (one == other or (one != one and other != other))
 
 
 @pytest.mark.filterwarnings("ignore::nexusql.PerformanceWarning")

@@ -1,5 +1,6 @@
 """Databases and tables for bulk writes, and what is in them."""
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -57,6 +58,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return bytes(value) if isinstance(value, memoryview) else value
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, also where both are NaN."""
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return type(one) is type(other) and (one == other or (one != one and other != other))
 
 
 class Undone(Exception):

@@ -93,6 +93,12 @@ def _keys(run: Run, raw: Raw, table: str) -> dict[str, list[tuple[Any, int | Non
     return keys
 
 
+def _room(raw: Raw, head: bytes, tail: bytes) -> int:
+    """The bytes that a statement may have between these: its packet has one more, and is shorter than the limit."""
+    room: int = raw.max_allowed_packet - 2 - len(head) - len(tail)
+    return room
+
+
 class Ids(Enum):
     """Where the values of `returning` come from."""
 
@@ -175,7 +181,7 @@ class MysqlWriter(Writer):
         columns = column_list(target.columns, SYNTAX)
         self._head = f"INSERT INTO {target.table.sql} ({columns}) VALUES ".encode()
         self._tail = _tail(target, self._ids, raw).encode()
-        self._longest = raw.max_allowed_packet - len(self._head) - len(self._tail) - 1
+        self._longest = _room(raw, self._head, self._tail)
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Write rows as literals; FULL when the statement is as long as it should be."""
@@ -310,7 +316,7 @@ class SeenKeys:
         masks, converters = forms(self._values, len(self._key))
         backslashes = not raw.no_backslash_escapes
         head, tail = f"INSERT INTO {self._table} VALUES ".encode(), ignoring(self._key[0]).encode()
-        longest = raw.max_allowed_packet - len(head) - len(tail) - 1
+        longest = _room(raw, head, tail)
         keys = ([self._target.value(record, name) for name in self._key] for record in records)
         first, status = None, FULL
         while status == FULL:
