@@ -1,6 +1,6 @@
 """How much memory a process takes more while it writes rows: run as a program, it prints that in bytes.
 
-growth(url, "plain", count=200_000, size=20)
+growth(url, "plain", "report", count=200_000, size=20)
 """
 
 import os
@@ -23,9 +23,10 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def growth(url: str, way: str, *, count: int, size: int) -> int:
-    """Bytes that a process grows by while it writes `count` rows of `size` bytes from a generator, in one of WAYS."""
-    command = [sys.executable, __file__, url, way, str(count), str(size)]
+def growth(url: str, *ways: str, count: int, size: int) -> int:
+    """Bytes that a process grows by while it writes `count` rows of `size` bytes from a generator, in each of WAYS that
+    is named, one after the other."""
+    command = [sys.executable, __file__, url, str(count), str(size), *ways]
     path = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run(
@@ -42,23 +43,26 @@ def _kilobytes(name: str) -> int:
     raise LookupError(name)
 
 
-def _rows(way: str, start: int, count: int, size: int) -> Iterator[dict[str, Any]]:
-    for number in range(start, start + count):
+def _rows(way: str, count: int, size: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
         row = {"id": number, "step": number, "value": number * 0.5, "name": f"{number:012}".ljust(size, "x")}
         if "shapes" in way and number % 2:
             del row["step"]
         yield row
 
 
-def _main(url: str, way: str, count: int, size: int) -> None:
+def _main(url: str, count: int, size: int, *ways: str) -> None:
     from nexusql import DatabaseManager
 
     with DatabaseManager(url, pool_max=1) as db:
-        options = WAYS[way]
-        db.bulk_insert("metric", _rows(way, -200, 200, 20), **options)
+        for way in ways:
+            db.bulk_insert("metric", _rows(way, 200, 20), **WAYS[way])
+            db.execute("DELETE FROM metric")
         before = _kilobytes("VmRSS")
-        result = db.bulk_insert("metric", _rows(way, 0, count, size), **options)
-        assert (result.rowcount, result.errors) == (count, [])
+        for way in ways:
+            result = db.bulk_insert("metric", _rows(way, count, size), **WAYS[way])
+            assert (result.rowcount, result.errors) == (count, [])
+            db.execute("DELETE FROM metric")
         print((_kilobytes("VmHWM") - before) * 1024)
 
 
@@ -66,4 +70,4 @@ if __name__ == "__main__":
     import warnings
 
     warnings.simplefilter("ignore")  # of a slower way
-    _main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    _main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

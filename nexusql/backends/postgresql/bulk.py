@@ -187,7 +187,7 @@ class MergeWriter(TextWriter):
     number is limited.
 
     Rows that are equal by the key, which the server judges, are told apart there: an upsert takes the last of them, and
-    what is there already is left alone where conflicts are ignored.
+    what is there already is left alone where conflicts are ignored. A row by itself needs no table.
     """
 
     strategy = "copy+merge"
@@ -201,12 +201,23 @@ class MergeWriter(TextWriter):
         names = (*target.columns, *self._drawn)
         self._columns = column_list(names, SYNTAX)
         self._likeness = (target.table.sql, tuple((name, target.table.columns[name].type) for name in names))
+        self._single = InsertWriter(target, values, run, "")
         self._stage = ""
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
+        if taken == 1 and not self._stage:
+            self._insert(raw, data)
+            return
         if not self._stage:
             self._create(raw)
         _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
+
+    def _insert(self, raw: Raw, data: bytes) -> None:
+        single = self._single
+        single.stored, single.ids = 0, []
+        single._write(raw, data, 1)
+        self.stored += single.stored
+        self.ids += single.ids
 
     def _create(self, raw: Raw) -> None:
         """A temporary table with the columns as they are in their table, and the rows' order, unless it is there."""
@@ -317,6 +328,8 @@ class InsertWriter(TextWriter):
             self._head, self._marks = f"INSERT INTO {target.table.sql} DEFAULT VALUES", ""
         if target.returning:
             self._tail += f" RETURNING {quote_identifier(target.returning, SYNTAX)}"
+        if target.columns:  # then psycopg2 looks for placeholders
+            self._head, self._tail = self._head.replace("%", "%%"), self._tail.replace("%", "%%")
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
         step = 1 if self._by_row else ROWS
