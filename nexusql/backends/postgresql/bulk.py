@@ -202,14 +202,16 @@ class MergeWriter(TextWriter):
         self._columns = column_list(names, SYNTAX)
         self._likeness = (target.table.sql, tuple((name, target.table.columns[name].type) for name in names))
         self._single = InsertWriter(target, values, run, "")
+        self._lone = b""  # a row that may be the only one
         self._stage = ""
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
-        if taken == 1 and not self._stage:
-            self._insert(raw, data)
+        if not self._stage and not self._lone and taken == 1:
+            self._lone = data
             return
         if not self._stage:
             self._create(raw)
+            data, self._lone = self._lone + data, b""
         _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
 
     def _insert(self, raw: Raw, data: bytes) -> None:
@@ -237,6 +239,9 @@ class MergeWriter(TextWriter):
 
     def settle(self, raw: Raw) -> None:
         """Merge what was copied into the table."""
+        if self._lone:
+            self._insert(raw, self._lone)
+            self._lone = b""
         if not self._stage:
             return
         insert = (
@@ -248,8 +253,13 @@ class MergeWriter(TextWriter):
         else:
             self._merge_and_tell(raw, insert, self.target.returning)
         self._run(raw, f"TRUNCATE {self._stage}", None)
-        raw.stages[self._likeness].append(self._stage.rpartition(".")[2])
-        self._stage = ""
+        self.abandon(raw)
+
+    def abandon(self, raw: Raw) -> None:
+        """Give the temporary table to those who come; a rollback has emptied it, or taken it away."""
+        if self._stage:
+            raw.stages[self._likeness].append(self._stage.rpartition(".")[2])
+            self._stage = ""
 
     def _survivors(self) -> str:
         """The rows that no later row of the same key replaces; where a part of the key is NULL, none does, unless the
