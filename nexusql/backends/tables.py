@@ -29,8 +29,8 @@ class Table:
     """One table. `sql` is its name as a statement has it, quoted; `keys` are its unique keys, each in a fixed order.
 
     `primary` is the primary key, () where there is none; `keys_with_null` are the keys by which NULL equals NULL.
-    `obstacle` says why the fastest way of writing is closed, and `no_staging` why rows cannot be laid aside in a
-    temporary table; both are "" where it is open.
+    `obstacle` says why the fastest way of writing is closed, `no_staging` why rows cannot be laid aside in a temporary
+    table, and `no_undo` why what was written stays when a transaction is rolled back; all are "" where that is not so.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Table:
     keys_with_null: frozenset[tuple[str, ...]] = frozenset()
     obstacle: str = ""
     no_staging: str = ""
+    no_undo: str = ""
 
     def column(self, name: str) -> Column:
         """The column of a name: exactly that, else the only one that differs in case alone. Raises UndefinedColumn."""
