@@ -237,7 +237,8 @@ class Batch:
                 continue
             self._turn_to(group)
             kept: list[Record] | None = None if self._kept is None else []
-            limit = 1 if group.one_by_one or self._source.holds_rows else rows
+            alone = self._kept is not None and not group.writer.undoes  # what is written with a bad row would stay
+            limit = 1 if alone or group.one_by_one or self._source.holds_rows else rows
             waiting = group.writer.waiting
             taken, status, detail, behind = group.writer.take(row, self._source.rows, limit, kept)
             self._taken(group, taken, kept)
@@ -248,6 +249,8 @@ class Batch:
                 self._source.give_back(detail)
                 return
             self.more = status != END
+            if alone and taken:
+                return
             if status == OTHER and taken:
                 self._source.give_back(detail)
             elif status == OTHER:

@@ -72,11 +72,12 @@ class Writer(ABC):
     Rows are taken, which encodes them and sends nothing, and flushed; `settle` ends what flushing has left to do.
     `stored` counts the rows of the input that are now stored, `ids` are their `returning` values in the order in which
     they were taken, None for an ignored row. `waiting` is about how many bytes were taken and not written yet, a few
-    millions at most. `shortfall` says why a slower way was taken, `note` what is done otherwise than asked for; both
-    are "" mostly.
+    millions at most. `undoes` tells whether a rollback undoes what was written. `shortfall` says why a slower way was
+    taken, `note` what is done otherwise than asked for; both are "" mostly.
     """
 
     strategy = ""
+    undoes = True
     shortfall = ""
     note = ""
 

@@ -30,7 +30,8 @@ class Table:
 
     `primary` is the primary key, () where there is none; `keys_with_null` are the keys by which NULL equals NULL.
     `obstacle` says why the fastest way of writing is closed, `no_staging` why rows cannot be laid aside in a temporary
-    table, and `unsteady` why a row may be stored otherwise than it was given; each is "" where that is not so.
+    table, `unsteady` why a row may be stored otherwise than it was given, and `no_undo` why what was written stays when
+    a transaction is rolled back; each is "" where that is not so.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Table:
     obstacle: str = ""
     no_staging: str = ""
     unsteady: str = ""
+    no_undo: str = ""
 
     def column(self, name: str) -> Column:
         """The column of a name: exactly that, else the only one that differs in case alone. Raises UndefinedColumn."""

@@ -16,6 +16,8 @@ from nexusql.errors import (
     IntegrityError,
     NotNullViolation,
     ParameterError,
+    PerformanceWarning,
+    TranslationWarning,
     UniqueViolation,
 )
 from nexusql.results import BulkResult
@@ -364,3 +366,25 @@ def test_a_bad_row_alone_is_reported(kind: str, items: DatabaseManager) -> None:
 def test_no_rows_are_no_errors(kind: str, items: DatabaseManager) -> None:
     result = items.bulk_insert("item", [], on_error="report", returning="id")
     assert (result.rowcount, result.errors, result.ids, result.done, result.strategy) == (0, [], [], 0, "none")
+
+
+@pytest.mark.parametrize("kind", ["mysql"], indirect=True)
+@pytest.mark.parametrize("engine", ["MyISAM", "MEMORY"])
+@pytest.mark.parametrize("unique", ["", " UNIQUE"])
+def test_an_engine_that_undoes_nothing_gets_each_row_alone_and_a_warning(
+    kind: str, items: DatabaseManager, engine: str, unique: str
+) -> None:
+    items.execute(f"CREATE TABLE old (id INT NOT NULL{unique}, name VARCHAR(10) NOT NULL) ENGINE={engine}")
+    given: list[dict[str, Any]] = [{"id": number, "name": "x"} for number in range(30)]
+    given[7]["id"] = None if not unique else 3
+    given[20]["name"] = "too long for it"
+    with pytest.warns(PerformanceWarning, match="undoes nothing"), pytest.warns(TranslationWarning, match="stays"):
+        result = items.bulk_insert("old", given, on_error="report")
+    assert [refused.index for refused in result.errors] == [7, 20]
+    expected = [number for number in range(30) if number not in (7, 20)]
+    assert [row["id"] for row in items.execute("SELECT id FROM old ORDER BY id")] == expected
+    assert (result.rowcount, result.strategy) == (28, "rows")
+    items.execute("DELETE FROM old")
+    with pytest.raises(Error):
+        items.bulk_insert("old", given)
+    assert [row["id"] for row in items.execute("SELECT id FROM old ORDER BY id")] == list(range(7))

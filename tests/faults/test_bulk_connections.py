@@ -2,6 +2,7 @@
 rerun with keys makes it whole."""
 
 import random
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,6 +106,27 @@ def test_cut_at_any_byte_all_or_nothing_is_stored(
     metrics.execute("DELETE FROM metric")
     write()
     assert stored(metrics) == list(range(ROWS))
+
+
+@pytest.mark.parametrize(
+    "sql", ["INSERT INTO metric (id, name) VALUES (:id, :name)", "INSERT INTO metric (id, name) SELECT :id, :name"]
+)
+def test_one_statement_for_many_is_all_or_nothing_too(
+    metrics: DatabaseManager, proxy: FaultProxy, far: DatabaseManager, sql: str
+) -> None:
+    ready(far)
+    before = proxy.sent
+    assert far.execute_many(sql, rows()) == ROWS
+    total = proxy.sent - before
+    for place in spread(total, 4, len(sql)):
+        metrics.execute("DELETE FROM metric")
+        ready(far)
+        proxy.cut_after(place)
+        with pytest.raises(Error) as caught:
+            far.execute_many(sql, rows())
+        expect_lost_or_uncertain(caught.value)
+        assert stored(metrics) == []
+        assert in_use(far) == 0
 
 
 @pytest.mark.parametrize("replies", [False, True], ids=["requests", "replies"])
@@ -260,6 +282,32 @@ def test_a_session_that_is_killed_while_the_server_writes_stores_nothing(
     assert threads.errors == []
     assert stored(metrics) == []
     assert in_use(far) == 0
+
+
+@pytest.mark.parametrize("mode", ["raise", "report"])
+def test_an_interrupt_while_the_server_writes_stores_nothing_of_the_chunk(
+    kind: str, metrics: DatabaseManager, far: DatabaseManager, mode: Any
+) -> None:
+    for statement in SLOW[kind]:
+        metrics.execute(statement.replace("20", "0.5"))
+
+    def interrupt(done: int) -> None:
+        if done == 2 * CHUNK:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            far.bulk_insert("metric", rows(), chunk_size=CHUNK, on_error=mode, progress=interrupt)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    if mode == "report":
+        partial: BulkResult = caught.value.partial  # type: ignore[attr-defined]
+        assert (partial.done, partial.errors) == (2 * CHUNK, [])
+    assert eventually(lambda: stored(metrics) == list(range(2 * CHUNK if mode == "report" else 0)))
+    assert in_use(far) == 0
+    assert far.fetch_value("SELECT 1") == 1
 
 
 def test_a_server_that_falls_silent_and_then_is_gone_stores_nothing(

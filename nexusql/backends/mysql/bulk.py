@@ -70,7 +70,20 @@ class MysqlBulk:
         keys = {name: tuple(column for column, _ in parts) for name, parts in _keys(self._run, raw, quoted).items()}
         primary = keys.pop("PRIMARY", ())
         unique = [key for key in keys.values() if None not in key]  # None stands for an expression
-        return Table(table, quoted, columns, primary, (primary, *unique) if primary else tuple(unique))
+        everything = (primary, *unique) if primary else tuple(unique)
+        return Table(table, quoted, columns, primary, everything, no_undo=self._no_undo(raw, parts))
+
+    def _no_undo(self, raw: Raw, parts: list[str]) -> str:
+        """Why the engine of a table undoes nothing; "" where it does, and for a view or a temporary table."""
+        schema = "%s" if len(parts) == 2 else "DATABASE()"
+        engine = self._run(
+            raw,
+            "SELECT e.engine FROM information_schema.tables AS t JOIN information_schema.engines AS e"
+            " ON e.engine = t.engine AND e.transactions = 'NO'"
+            f" WHERE t.table_schema = {schema} AND t.table_name = %s",
+            parts,
+        ).fetchone()
+        return f"its engine, {engine[0]}, undoes nothing" if engine else ""
 
     def writer(self, raw: Raw, target: Target) -> Writer:
         """INSERTs of many rows; the driver's way where the session is not in utf8mb4."""
@@ -173,11 +186,15 @@ class MysqlWriter(Writer):
         self._ids = _id_source(target, raw.flavour)
         self._seen = SeenKeys(target, values, run) if counts_keys(target) else None
         self._by_row = self._ids is not None and target.conflict is not None
-        self.strategy = "rows" if self._by_row else "values"
         if self._by_row:  # of several rows no reply tells which were inserted
             self.shortfall = "with on_conflict and returning each row takes a statement of its own"
         if target.conflict is not None and target.conflict.key and len(target.table.keys) > 1:
             self.note = f"a conflict with any unique key counts, not only with ({', '.join(target.conflict.key)})"
+        if target.table.no_undo:  # in a statement of many, rows behind the first would be changed to what fits
+            self._by_row, self.undoes = True, False
+            self.shortfall = f"{target.table.no_undo}, so each row takes a statement of its own"
+            self.note = f"{target.table.no_undo}: what was written before an error stays"
+        self.strategy = "rows" if self._by_row else "values"
         columns = column_list(target.columns, SYNTAX)
         self._head = f"INSERT INTO {target.table.sql} ({columns}) VALUES ".encode()
         self._tail = _tail(target, self._ids, raw).encode()
