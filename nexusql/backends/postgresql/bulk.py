@@ -80,8 +80,10 @@ class PostgresqlBulk:
 def _obstacle(target: Target) -> str:
     """Why rows cannot be copied; "" where they can."""
     table = target.table
-    if table.obstacle or (target.returning and table.unsteady):
-        return table.obstacle or table.unsteady
+    if table.obstacle:
+        return table.obstacle
+    if target.returning and target.returning not in table.primary and table.unsteady:
+        return table.unsteady  # a key is taken to be what it was given as
     needed: tuple[str, ...] = (target.returning,) if target.returning else ()
     if target.conflict is not None:
         if table.no_staging:
@@ -202,20 +204,23 @@ class MergeWriter(TextWriter):
         self._columns = column_list(names, SYNTAX)
         self._likeness = (target.table.sql, tuple((name, target.table.columns[name].type) for name in names))
         self._single = InsertWriter(target, values, run, "")
+        self._lone = b""  # the first row, as long as it is the only one
         self._stage = ""
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
-        if taken == 1 and not self._stage:
-            self._insert(raw, data)
+        if taken == 1 and not self._stage and not self._lone:
+            self._lone = data
             return
         if not self._stage:
             self._create(raw)
-        _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
+        _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), self._lone + data)
+        self._lone = b""
 
-    def _insert(self, raw: Raw, data: bytes) -> None:
+    def _insert_lone(self, raw: Raw) -> None:
         single = self._single
         single.stored, single.ids = 0, []
-        single._write(raw, data, 1)
+        single._write(raw, self._lone, 1)
+        self._lone = b""
         self.stored += single.stored
         self.ids += single.ids
 
@@ -237,6 +242,8 @@ class MergeWriter(TextWriter):
 
     def settle(self, raw: Raw) -> None:
         """Merge what was copied into the table."""
+        if self._lone:
+            self._insert_lone(raw)
         if not self._stage:
             return
         insert = (
