@@ -204,23 +204,22 @@ class MergeWriter(TextWriter):
         self._columns = column_list(names, SYNTAX)
         self._likeness = (target.table.sql, tuple((name, target.table.columns[name].type) for name in names))
         self._single = InsertWriter(target, values, run, "")
-        self._lone = b""  # the first row, as long as it is the only one
+        self._lone = b""  # a row that may be the only one
         self._stage = ""
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
-        if taken == 1 and not self._stage and not self._lone:
+        if not self._stage and not self._lone and taken == 1:
             self._lone = data
             return
         if not self._stage:
             self._create(raw)
-        _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), self._lone + data)
-        self._lone = b""
+            data, self._lone = self._lone + data, b""
+        _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
 
-    def _insert_lone(self, raw: Raw) -> None:
+    def _insert(self, raw: Raw, data: bytes) -> None:
         single = self._single
         single.stored, single.ids = 0, []
-        single._write(raw, self._lone, 1)
-        self._lone = b""
+        single._write(raw, data, 1)
         self.stored += single.stored
         self.ids += single.ids
 
@@ -243,7 +242,8 @@ class MergeWriter(TextWriter):
     def settle(self, raw: Raw) -> None:
         """Merge what was copied into the table."""
         if self._lone:
-            self._insert_lone(raw)
+            self._insert(raw, self._lone)
+            self._lone = b""
         if not self._stage:
             return
         insert = (
@@ -255,8 +255,13 @@ class MergeWriter(TextWriter):
         else:
             self._merge_and_tell(raw, insert, self.target.returning)
         self._run(raw, f"TRUNCATE {self._stage}", None)
-        raw.stages[self._likeness].append(self._stage.rpartition(".")[2])
-        self._stage = ""
+        self.abandon(raw)
+
+    def abandon(self, raw: Raw) -> None:
+        """Give the temporary table to those who come; a rollback has emptied it, or taken it away."""
+        if self._stage:
+            raw.stages[self._likeness].append(self._stage.rpartition(".")[2])
+            self._stage = ""
 
     def _survivors(self) -> str:
         """The rows that no later row of the same key replaces; where a part of the key is NULL, none does, unless the
