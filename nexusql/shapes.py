@@ -10,7 +10,7 @@ from nexusql.backends.tables import Table
 from nexusql.errors import ConfigError, ParameterError
 from nexusql.sql.statement import Insert
 
-CHUNK = 5_000  # rows
+CHUNK = 20_000  # rows
 
 Shape = frozenset[str] | None  # the keys of a dict, None for a tuple or list
 

@@ -34,6 +34,14 @@ for _dialect in ("sqlite", "postgresql", "mysql", "mssql"):
     register(_dialect, _loader(_dialect))
 
 
+def require_backend(kind: DatabaseType) -> str:
+    """The name of a database's driver. Raises NotSupportedError where there is no backend for it."""
+    driver = _DRIVERS.get(kind)
+    if driver is None:
+        raise NotSupportedError(f"nexusql has no backend for {kind.value} yet")
+    return driver
+
+
 def backend_for(
     config: ConnectionConfig,
     *,
@@ -48,9 +56,7 @@ def backend_for(
     that has no backend, InterfaceError where its driver is not installed.
     """
     kind = config.database_type.value
-    driver = _DRIVERS.get(config.database_type)
-    if driver is None:
-        raise NotSupportedError(f"nexusql has no backend for {kind} yet")
+    driver = require_backend(config.database_type)
     try:
         import_module(driver)
     except ImportError as error:

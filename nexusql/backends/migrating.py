@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from nexusql.backends import require_backend
 from nexusql.config import DatabaseType
 
 
@@ -82,6 +83,7 @@ class Migrating:
 
 
 def migrating(kind: DatabaseType) -> Migrating:
-    """The data of one database."""
+    """The data of one database. Raises NotSupportedError for one that has no backend."""
+    require_backend(kind)
     found: Migrating = import_module(f"nexusql.backends.{kind.value}.migrating").MIGRATING
     return found

@@ -30,7 +30,8 @@ class Table:
 
     `primary` is the primary key, () where there is none; `keys_with_null` are the keys by which NULL equals NULL.
     `obstacle` says why the fastest way of writing is closed, `no_staging` why rows cannot be laid aside in a temporary
-    table, and `no_undo` why what was written stays when a transaction is rolled back; all are "" where that is not so.
+    table, `unsteady` why a row may be stored otherwise than it was given, and `no_undo` why what was written stays when
+    a transaction is rolled back; each is "" where that is not so.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Table:
     keys_with_null: frozenset[tuple[str, ...]] = frozenset()
     obstacle: str = ""
     no_staging: str = ""
+    unsteady: str = ""
     no_undo: str = ""
 
     def column(self, name: str) -> Column:

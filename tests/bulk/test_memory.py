@@ -34,7 +34,7 @@ def test_many_rows_take_no_more_memory_than_few(metrics: DatabaseManager, count:
 
 
 def test_what_waits_to_be_written_is_bounded_by_its_bytes(metrics: DatabaseManager) -> None:
-    """Rows by their number alone would wait until there are 5,000 of them."""
+    """Rows by their number alone would wait until there are 20,000 of them."""
     ways = ["plain", "shapes", "report", "upserted ids"]
     assert growth.growth(metrics.database_url, *ways, count=30, size=MEGABYTE) < 22 * MEGABYTE
 

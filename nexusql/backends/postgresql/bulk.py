@@ -80,8 +80,8 @@ class PostgresqlBulk:
 def _obstacle(target: Target) -> str:
     """Why rows cannot be copied; "" where they can."""
     table = target.table
-    if table.obstacle:
-        return table.obstacle
+    if table.obstacle or (target.returning and table.unsteady):
+        return table.obstacle or table.unsteady
     needed: tuple[str, ...] = (target.returning,) if target.returning else ()
     if target.conflict is not None:
         if table.no_staging:

@@ -49,7 +49,11 @@ SELECT CASE WHEN c.relkind = 'v' THEN 'it is a view'
             WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid AND r.ev_type = '3')
             THEN 'it has a rule for INSERT' ELSE '' END,
        CASE WHEN NOT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')
-            THEN 'temporary tables are not allowed' ELSE '' END
+            THEN 'temporary tables are not allowed' ELSE '' END,
+       -- for each row, before it is inserted: https://www.postgresql.org/docs/current/catalog-pg-trigger.html
+       CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS g
+                          WHERE g.tgrelid = c.oid AND g.tgtype & 7 = 7 AND g.tgenabled <> 'D')
+            THEN 'a trigger may change or leave out what is inserted' ELSE '' END
   FROM pg_catalog.pg_class AS c
  WHERE c.oid = pg_catalog.to_regclass(%(name)s)
 """
@@ -65,7 +69,7 @@ def describe(run: Run, raw: Raw, table: str) -> Table | None:
         run(raw, f"SELECT 1 FROM {quoted} WHERE FALSE", None)
         return None
     keys = [(tuple(key), primary, with_null) for key, primary, with_null in run(raw, _KEYS, asked).fetchall()]
-    ((obstacle, no_staging),) = run(raw, _OBSTACLES, asked).fetchall()
+    ((obstacle, no_staging, unsteady),) = run(raw, _OBSTACLES, asked).fetchall()
     return Table(
         table,
         quoted,
@@ -75,6 +79,7 @@ def describe(run: Run, raw: Raw, table: str) -> Table | None:
         frozenset(key for key, _, with_null in keys if with_null),
         obstacle,
         no_staging,
+        unsteady,
     )
 
 
