@@ -161,7 +161,7 @@ def test_a_generator_of_many_is_read_as_it_goes(db: DatabaseManager) -> None:
             yield {"id": taken, "a": -taken}
 
     seen: list[tuple[int, int]] = []
-    result = db.bulk_insert("t", rows(), progress=lambda done: seen.append((done, taken)))
+    result = db.bulk_insert("t", rows(), chunk_size=5000, progress=lambda done: seen.append((done, taken)))
     assert (result.rowcount, taken) == (20_000, 20_000)
     assert all(ahead - done <= 1 for done, ahead in seen)
     assert len(seen) > 3

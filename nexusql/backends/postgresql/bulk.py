@@ -80,8 +80,10 @@ class PostgresqlBulk:
 def _obstacle(target: Target) -> str:
     """Why rows cannot be copied; "" where they can."""
     table = target.table
-    if table.obstacle or (target.returning and table.unsteady):
-        return table.obstacle or table.unsteady
+    if table.obstacle:
+        return table.obstacle
+    if target.returning and target.returning not in table.primary and table.unsteady:
+        return table.unsteady  # a key is taken to be what it was given as
     needed: tuple[str, ...] = (target.returning,) if target.returning else ()
     if target.conflict is not None:
         if table.no_staging:
