@@ -300,12 +300,12 @@ class MergeWriter(TextWriter):
         found = ", ".join(f"{name} AS k{i}" for i, name in enumerate(names))
         text = (
             f"WITH new AS ({insert} RETURNING {found}, {value} AS told, TRUE AS there)"
-            f" SELECT (SELECT count(*) FROM new), {told} FROM {self._stage} AS s LEFT JOIN new ON {same}"
-            f" ORDER BY {PLACE}"
+            f" SELECT CASE WHEN row_number() OVER (ORDER BY {PLACE}) = 1 THEN (SELECT count(*) FROM new) END, {told}"
+            f" FROM {self._stage} AS s LEFT JOIN new ON {same} ORDER BY {PLACE}"
         )
-        rows = self._run(raw, text, None).fetchall()
-        self.stored += rows[0][0]
-        self.ids += [value for _, value in rows]
+        for written, value in self._run(raw, text, None):  # there may be millions
+            self.stored += written or 0
+            self.ids.append(value)
 
 
 def _witness(target: Target) -> tuple[str, ...]:
