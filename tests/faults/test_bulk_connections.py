@@ -26,17 +26,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=("postgresql", "mysql"))
+@pytest.fixture(scope="module", params=("postgresql", "mysql"))
 def kind(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     servers.require(name)
     return name
 
 
+@pytest.fixture(scope="module")
+def shared(kind: str) -> Iterator[DatabaseManager]:
+    with servers.fresh_database(kind) as url, DatabaseManager(url) as manager:
+        yield manager
+
+
 @pytest.fixture
-def metrics(db: DatabaseManager) -> DatabaseManager:
-    db.execute("CREATE TABLE metric (id INTEGER PRIMARY KEY, name VARCHAR(100) NOT NULL)")
-    return db
+def metrics(shared: DatabaseManager) -> DatabaseManager:
+    """A manager on a database with an empty table `metric`, without triggers."""
+    shared.execute("DROP TABLE IF EXISTS metric")
+    shared.execute("CREATE TABLE metric (id INTEGER PRIMARY KEY, name VARCHAR(100) NOT NULL)")
+    return shared
 
 
 @pytest.fixture
@@ -242,7 +250,7 @@ def test_killed_in_an_open_transaction_nothing_stands_and_the_receipt_says_so(
 
 SLOW = {
     "postgresql": (
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " IF NEW.id = 250 THEN PERFORM pg_sleep(20); END IF; RETURN NEW; END $$",
         "CREATE TRIGGER slow BEFORE INSERT ON metric FOR EACH ROW EXECUTE FUNCTION slow()",
     ),
