@@ -45,46 +45,47 @@ def failing_after(count: int, error: BaseException, bad: dict[int, str] | None =
 # The source of the rows.
 
 
-@pytest.mark.parametrize("count", [0, 1, 120, 3 * CHUNK])
+COUNTS = (0, 1, 120, 3 * CHUNK)
+
+
 @pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
-def test_what_a_source_raises_undoes_all(
-    kind: str, items: DatabaseManager, count: int, error: type[BaseException]
-) -> None:
-    with pytest.raises(error):
-        items.bulk_insert("item", failing_after(count, error()), chunk_size=CHUNK)
-    assert stored(items) == []
-    assert in_use(items) == 0
+def test_what_a_source_raises_undoes_all(kind: str, items: DatabaseManager, error: type[BaseException]) -> None:
+    for count in COUNTS:
+        with pytest.raises(error):
+            items.bulk_insert("item", failing_after(count, error()), chunk_size=CHUNK)
+        assert stored(items) == []
+        assert in_use(items) == 0
     assert items.bulk_insert("item", [good(1)]).rowcount == 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 120, 3 * CHUNK])
 @pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
 def test_what_a_source_raises_leaves_the_chunks_before_and_says_so(
-    kind: str, items: DatabaseManager, count: int, error: type[BaseException]
+    kind: str, items: DatabaseManager, error: type[BaseException]
 ) -> None:
-    raised = error()
-    with pytest.raises(error) as caught:
-        items.bulk_insert("item", failing_after(count, raised, {7: "null"}), on_error="report", chunk_size=CHUNK)
-    assert caught.value is raised
-    partial: BulkResult = caught.value.partial  # type: ignore[attr-defined]
-    whole = count // CHUNK * CHUNK
-    bad = [7] if whole else []
-    assert (partial.done, partial.rowcount) == (whole, whole - len(bad))
-    assert [refused.index for refused in partial.errors] == bad
-    assert stored(items) == [number for number in range(whole) if number not in bad]
-    assert in_use(items) == 0
+    for count in COUNTS:
+        raised = error()
+        with pytest.raises(error) as caught:
+            items.bulk_insert("item", failing_after(count, raised, {7: "null"}), on_error="report", chunk_size=CHUNK)
+        assert caught.value is raised
+        partial: BulkResult = caught.value.partial  # type: ignore[attr-defined]
+        whole = count // CHUNK * CHUNK
+        bad = [7] if whole else []
+        assert (partial.done, partial.rowcount) == (whole, whole - len(bad))
+        assert [refused.index for refused in partial.errors] == bad
+        assert stored(items) == [number for number in range(whole) if number not in bad]
+        assert in_use(items) == 0
+        poison.empty(items)
 
 
-@pytest.mark.parametrize("error", [IntegrityError("theirs"), ParameterError("theirs")])
-def test_an_error_of_nexusql_that_a_source_raises_is_no_row_of_the_chunk(
-    kind: str, items: DatabaseManager, error: Error
-) -> None:
-    with pytest.raises(type(error)) as caught:
-        items.bulk_insert("item", failing_after(70, error), on_error="report", chunk_size=CHUNK)
-    assert caught.value is error
-    assert isinstance(error.partial, BulkResult)
-    assert (error.partial.done, error.partial.errors) == (CHUNK, [])
-    assert stored(items) == list(range(CHUNK))
+def test_an_error_of_nexusql_that_a_source_raises_is_no_row_of_the_chunk(kind: str, items: DatabaseManager) -> None:
+    for error in (IntegrityError("theirs"), ParameterError("theirs")):
+        with pytest.raises(type(error)) as caught:
+            items.bulk_insert("item", failing_after(70, error), on_error="report", chunk_size=CHUNK)
+        assert caught.value is error
+        assert isinstance(error.partial, BulkResult)
+        assert (error.partial.done, error.partial.errors) == (CHUNK, [])
+        assert stored(items) == list(range(CHUNK))
+        poison.empty(items)
 
 
 def test_what_progress_raises_undoes_all_even_at_the_end(kind: str, items: DatabaseManager) -> None:
@@ -165,11 +166,13 @@ def test_rows_of_many_shapes_are_told_by_their_own_index(kind: str, items: Datab
 # Ids and conflicts.
 
 
-@pytest.mark.parametrize("bad", [{}, {0: "null"}, {99: "check"}, {0: "type", 1: "trigger", 50: "none", 99: "key"}])
-def test_ids_are_none_where_a_row_was_refused(kind: str, items: DatabaseManager, bad: dict[int, str]) -> None:
-    result = items.bulk_insert("item", rows(100, bad), on_error="report", returning="id", chunk_size=CHUNK)
-    assert result.ids == [None if number in bad else number for number in range(100)]
-    assert stored(items) == [number for number in range(100) if number not in bad]
+def test_ids_are_none_where_a_row_was_refused(kind: str, items: DatabaseManager) -> None:
+    some: list[dict[int, str]] = [{}, {0: "null"}, {99: "check"}, {0: "type", 1: "trigger", 50: "none", 99: "key"}]
+    for bad in some:
+        result = items.bulk_insert("item", rows(100, bad), on_error="report", returning="id", chunk_size=CHUNK)
+        assert result.ids == [None if number in bad else number for number in range(100)]
+        assert stored(items) == [number for number in range(100) if number not in bad]
+        poison.empty(items)
 
 
 def test_drawn_ids_are_those_of_the_rows(kind: str, items: DatabaseManager) -> None:
