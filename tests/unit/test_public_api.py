@@ -19,7 +19,7 @@ from nexusql.errors import NotSupportedError
 
 ROOT = Path(__file__).resolve().parents[2]
 MILLISECONDS = 40
-ROUNDS = 12
+ROUNDS = 60  # at most: a busy machine needs more of them
 
 NAMES = {
     *("AsyncDatabaseManager", "ConnectionConfig", "DatabaseInterface", "DatabaseManager", "DatabaseType"),
@@ -127,4 +127,6 @@ def test_importing_nexusql_takes_less_than_40_milliseconds(tmp_path: Path) -> No
     for _ in range(ROUNDS):
         bare = min(bare, milliseconds("pass", tmp_path))
         imported = min(imported, milliseconds("import nexusql", tmp_path))
+        if imported - bare < MILLISECONDS:
+            break
     assert imported - bare < MILLISECONDS
