@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import Any
 
 from nexusql._speedups import END, FAULT, FULL, OTHER
-from nexusql.backends.bulk import Record, RowFault, Writer
+from nexusql.backends.bulk import MOST_BYTES, Record, RowFault, Writer
 from nexusql.backends.common import error_of_python
 from nexusql.backends.errors import forget_frames
 from nexusql.connection import Connection
@@ -30,8 +30,6 @@ from nexusql.shapes import BulkOptions, Shape, Shapes
 # A connection in a transaction of which what is done inside is one part: kept as a whole, or undone.
 Unit = Callable[[], AbstractContextManager[Connection]]
 Kept = list[tuple[int, Record]]  # rows with their indexes in the input
-
-MOST_BYTES = 4_000_000  # of what was taken and waits to be written
 
 
 class BulkWrite:

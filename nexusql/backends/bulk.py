@@ -13,6 +13,8 @@ from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.syntax import Syntax
 
+MOST_BYTES = 4_000_000  # of what was taken and waits to be written
+
 Record = Any  # a dict, or a tuple or list of values
 
 

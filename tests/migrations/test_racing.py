@@ -34,7 +34,7 @@ def _expect_once(url: str) -> None:
         ]
 
 
-def _round(kind: str, folder: Path, *, apply_schema: bool) -> None:
+def _check_round(kind: str, folder: Path, *, apply_schema: bool) -> None:
     with servers.fresh_database(kind) as url:
         statuses, told = start_together(url, _files(folder), PROCESSES, apply_schema=apply_schema)
         assert statuses == [0] * PROCESSES, told
@@ -43,10 +43,10 @@ def _round(kind: str, folder: Path, *, apply_schema: bool) -> None:
 
 @pytest.mark.parametrize("number", range(3))
 def test_64_processes_start_at_once(kind: str, tmp_path: Path, number: int) -> None:
-    _round(kind, tmp_path / "sql", apply_schema=number == 0)
+    _check_round(kind, tmp_path / "sql", apply_schema=number == 0)
 
 
 @pytest.mark.long
 def test_64_processes_start_at_once_fifty_times(kind: str, tmp_path: Path) -> None:
     for number in range(50):
-        _round(kind, tmp_path / str(number), apply_schema=number % 10 == 0)
+        _check_round(kind, tmp_path / str(number), apply_schema=number % 10 == 0)

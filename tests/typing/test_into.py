@@ -149,7 +149,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_rows_are_what_their_type_says(case: Callable[[DatabaseManager], None]) -> None:
+@pytest.mark.parametrize("check", CASES, ids=lambda check: check.__name__)
+def test_rows_are_what_their_type_says(check: Callable[[DatabaseManager], None]) -> None:
     with DatabaseManager("sqlite://:memory:") as db:
-        case(db)
+        check(db)

@@ -10,6 +10,7 @@ from typing import Any
 from nexusql._speedups import STR, copy_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
+    MOST_BYTES,
     Record,
     Taken,
     Target,
@@ -27,7 +28,6 @@ from nexusql.errors import Error, OperationalError
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
 
-CHUNK = 4_000_000  # bytes of COPY data that are sent at once
 PIECE = 1 << 18  # bytes that psycopg2 asks for at a time
 ROWS = 100  # of one INSERT, where COPY is closed
 PLACE = "nexusql_place"  # the column that numbers the rows of a temporary table
@@ -112,7 +112,7 @@ class TextWriter(Writer):
         """Write rows as text."""
         target = self.target
         records = kept if self._records is None else []
-        room = max(CHUNK - self.waiting, 0)
+        room = max(MOST_BYTES - self.waiting, 0)
         data, taken, status, detail = copy_rows(
             first, rows, target.names, target.surplus, self._masks, self._converters, max_rows, room, records
         )
@@ -165,7 +165,7 @@ class CopyWriter(TextWriter):
             drawn = self._draw(raw, self._drawn, taken)
             self.ids += [value for value, _ in drawn]
             texts = ((text,) for _, text in drawn)
-            fields, *_ = copy_rows(None, texts, None, False, (STR,), (str,), taken, CHUNK * taken, None)
+            fields, *_ = copy_rows(None, texts, None, False, (STR,), (str,), taken, MOST_BYTES * taken, None)
             lines = zip(data.split(b"\n")[:taken], fields.split(b"\n")[:taken], strict=True)
             data = b"".join([b"%b\t%b\n" % pair for pair in lines])
         elif self._records is not None:

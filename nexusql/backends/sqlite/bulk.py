@@ -8,6 +8,7 @@ from typing import Any
 from nexusql._speedups import END, flat_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
+    MOST_BYTES,
     Record,
     RowFault,
     Taken,
@@ -29,7 +30,6 @@ from nexusql.sql.lexical import SessionModes
 
 # Parameters of one statement: with more the time a row no longer falls, while preparing it takes longer.
 PARAMETERS = 1000
-MOST_BYTES = 4_000_000  # of text and blobs that wait to be written
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
