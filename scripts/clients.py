@@ -30,6 +30,8 @@ def install(version: str) -> None:
 
 if __name__ == "__main__":
     if sys.prefix == sys.base_prefix:
-        sys.exit("scripts/clients.py needs the interpreter of a virtual environment: .venv/bin/python scripts/clients.py")
+        sys.exit(
+            "scripts/clients.py needs the interpreter of a virtual environment: .venv/bin/python scripts/clients.py"
+        )
     for release in RELEASES:
         install(release)

@@ -62,6 +62,10 @@ def database_url(packaged: Callable[[str], str], kind: str) -> Iterator[str]:
 @pytest.fixture
 def manager(request: pytest.FixtureRequest, database_url: str) -> Iterator[DatabaseManager]:
     """A manager, or "text": the one that the guide shows for clients that read every value as text."""
-    made = guide.shown("TextManager")(database_url, json_loads=str) if request.param == "text" else DatabaseManager(database_url)
+    made = (
+        guide.shown("TextManager")(database_url, json_loads=str)
+        if request.param == "text"
+        else DatabaseManager(database_url)
+    )
     with made as manager:
         yield manager

@@ -1,8 +1,8 @@
 """ia_modules' SQLCheckpointer and SQLConversationMemory.
 
 They read rows as SQLite gives them: moments as text, and the checkpointer JSON as text too. The drivers of the others
-give datetimes, and psycopg2 what the JSON says. What is written arrives everywhere; all of it can be read back everywhere
-through the manager that docs/MIGRATION_GUIDE.md shows.
+give datetimes, and psycopg2 what the JSON says. What is written arrives everywhere; all of it can be read back
+everywhere through the manager that docs/MIGRATION_GUIDE.md shows.
 """
 
 import asyncio
@@ -114,11 +114,11 @@ def test_every_manager_saves_checkpoints(db: DatabaseManager) -> None:
 def test_every_manager_deletes_and_counts_checkpoints(db: DatabaseManager) -> None:
     checkpointer = SQLCheckpointer(db)
 
-    async def run() -> None:
+    async def run() -> str:
         first, second, *_ = [
             await checkpointer.save_checkpoint("t", "even" if n % 2 == 0 else "odd", "s", n, {}) for n in range(6)
         ]
-        child = await checkpointer.save_checkpoint("child", "p", "s", 0, {}, parent_checkpoint_id=second)
+        child: str = await checkpointer.save_checkpoint("child", "p", "s", 0, {}, parent_checkpoint_id=second)
         assert await checkpointer.delete_checkpoint("t", first) is True
         assert await checkpointer.delete_checkpoints("t", "odd") == 3
         assert await checkpointer.delete_checkpoints("t") == 2

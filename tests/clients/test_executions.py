@@ -14,7 +14,7 @@ from ia_modules.pipeline.execution_tracker import (
     initialize_execution_tracker,
 )
 
-from nexusql import DatabaseManager
+from nexusql import DatabaseManager, LockTimeout
 
 INPUT = {"text": "it's :here 100% \U0001f469‍\U0001f680", "n": [1, None, {"deep": 0.5}]}
 
@@ -52,7 +52,11 @@ def test_an_execution_with_its_steps_from_start_to_end(tracker: ExecutionTracker
         assert tracker.active_executions == {}
 
         for found in (await tracker.get_execution(execution), await tracker.get_execution_by_id(execution)):
-            assert (found.pipeline_id, found.pipeline_name, found.status) == ("p", "Pipeline", ExecutionStatus.COMPLETED)
+            assert (found.pipeline_id, found.pipeline_name, found.status) == (
+                "p",
+                "Pipeline",
+                ExecutionStatus.COMPLETED,
+            )
             assert (found.total_steps, found.completed_steps, found.failed_steps) == (2, 1, 1)
             assert (found.input_data, found.output_data, found.metadata) == (INPUT, {"done": True}, {"by": "me"})
             assert datetime.fromisoformat(found.started_at) <= datetime.fromisoformat(found.completed_at)
@@ -162,7 +166,7 @@ def test_pages_are_told_and_those_that_have_gone_are_dropped(tracker: ExecutionT
     assert tracker.websocket_connections == [page]
 
 
-# A gap of ia_modules: MySQL's SUM of integers is a DECIMAL, which json.dumps does not take. The database is right by then.
+# A gap of ia_modules: MySQL's SUM of integers is a DECIMAL, which json.dumps does not take. What is stored is right.
 
 
 @pytest.mark.parametrize("kind", ["mysql"], indirect=True)
@@ -177,5 +181,50 @@ def test_pages_are_not_told_of_the_counts_that_mysql_has_summed(tracker: Executi
             await tracker.update_execution_status(execution, ExecutionStatus.COMPLETED)
         found = await tracker.get_execution(execution)
         assert (found.status, found.completed_steps) == (ExecutionStatus.COMPLETED, 1)
+
+    asyncio.run(run())
+
+
+# A gap of ia_modules: the moments of steps are what the driver gives, where those of executions are made text.
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
+def test_the_moments_of_steps_are_the_drivers(tracker: ExecutionTracker) -> None:
+    async def run() -> None:
+        execution = await tracker.start_execution("p", "P", {})
+        await tracker.start_step_execution(execution, "s", "S", "T")
+        (step,) = await tracker.get_execution_steps(execution)
+        (record,) = await tracker.get_recent_executions()
+        assert (type(step.started_at), type(record.started_at)) == (datetime, str)
+
+    asyncio.run(run())
+
+
+# A gap of ia_modules: it blocks the event loop, and with it the task that it would have to wait for.
+
+
+def test_a_write_beside_another_tasks_transaction_works_or_is_refused_at_once(
+    tracker: ExecutionTracker, db: DatabaseManager, kind: str
+) -> None:
+    async def transaction(written: asyncio.Event, ended: asyncio.Event) -> None:
+        async with db.transaction() as tx:
+            tx.execute("INSERT INTO reliability_steps (agent_name, success) VALUES ('a', TRUE)")
+            written.set()
+            await ended.wait()
+
+    async def run() -> None:
+        written, ended = asyncio.Event(), asyncio.Event()
+        other = asyncio.create_task(transaction(written, ended))
+        await written.wait()
+        assert await tracker.get_recent_executions() == []
+        if kind == "sqlite":
+            with pytest.raises(LockTimeout, match="await execute_async"):
+                await tracker.start_execution("p", "P", {})
+        else:
+            await tracker.start_execution("p", "P", {})
+        ended.set()
+        await other
+        await tracker.start_execution("p", "P", {})
+        assert len(await tracker.get_recent_executions()) == (1 if kind == "sqlite" else 2)
 
     asyncio.run(run())

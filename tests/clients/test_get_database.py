@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+import pymysql
 import pytest
 from ia_modules.database import DatabaseBackend, NexuSQLAdapter, get_database, set_default_backend
 from ia_modules.database.factory import get_nexusql_database
@@ -13,7 +15,13 @@ from ia_modules.pipeline.importer import PipelineImportService
 from ia_modules.reliability.sql_metric_storage import SQLMetricStorage
 
 import servers
-from nexusql import DatabaseManager, DatabaseType
+from nexusql import DatabaseManager, DatabaseType, UniqueViolation
+
+DRIVERS_OWN = {
+    "sqlite": sqlite3.IntegrityError,
+    "postgresql": psycopg2.errors.UniqueViolation,
+    "mysql": pymysql.err.IntegrityError,
+}
 
 
 @pytest.fixture
@@ -132,10 +140,10 @@ def test_the_other_clients_work_on_an_adapter(database_url: str, tmp_path: Path)
     asyncio.run(run())
 
 
-def test_errors_come_through_as_the_drivers_own(adapter: Any, kind: str) -> None:
+def test_errors_come_through_as_ours_and_the_drivers_own(adapter: Any, kind: str) -> None:
     adapter.execute("CREATE TABLE one (id INTEGER PRIMARY KEY)")
     adapter.execute("INSERT INTO one VALUES (1)")
-    with pytest.raises(Exception, match="(?i)unique|duplicate") as caught:
+    with pytest.raises(DRIVERS_OWN[kind]) as caught:
         adapter.execute("INSERT INTO one VALUES (1)")
-    assert kind != "sqlite" or isinstance(caught.value, sqlite3.IntegrityError)
+    assert isinstance(caught.value, UniqueViolation)
     assert adapter.fetch_all("SELECT id FROM one") == [{"id": 1}]

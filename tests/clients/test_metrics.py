@@ -85,7 +85,7 @@ def test_a_workflow_is_written_once(storage: SQLMetricStorage) -> None:
         return await storage.get_workflows(since=datetime.now(timezone.utc) - timedelta(hours=1))
 
     (found,) = asyncio.run(run())
-    assert moment(found.pop("timestamp"))
+    assert found.pop("timestamp") is not None
     assert found == {"workflow_id": "w", "steps": 5, "retries": 1, "success": True, "required_human": False}
 
 

@@ -109,11 +109,13 @@ def test_a_step_that_is_not_active_is_not_loaded(
     asyncio.run(run())
 
 
-def test_the_code_of_a_step_is_replaced_and_the_cache_cleared(service: PipelineImportService, db: DatabaseManager) -> None:
+def test_the_code_of_a_step_is_replaced_and_the_cache_cleared(
+    service: PipelineImportService, db: DatabaseManager
+) -> None:
     cached = DatabaseStepLoader(db)
 
     async def run() -> None:
-        (pipeline, *_) = (await service.import_all_pipelines())["details"]
+        await service.import_all_pipelines()
         first = await cached.load_step_class("one.steps.double", "Double")
         sql = "UPDATE pipeline_step_modules SET source_code = :code WHERE module_path = 'one.steps.double'"
         assert db.execute(sql, {"code": SOURCE.replace("FACTOR", "5")}).rowcount == 1
@@ -129,12 +131,14 @@ def test_the_code_of_a_step_is_replaced_and_the_cache_cleared(service: PipelineI
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mysql"], indirect=True)
-def test_imported_pipelines_are_cleared(service: PipelineImportService, db: DatabaseManager) -> None:
+def test_imported_pipelines_are_cleared(service: PipelineImportService, db: DatabaseManager, kind: str) -> None:
     async def run() -> None:
         await service.import_all_pipelines()
         db.execute("UPDATE pipelines SET is_system = :yes WHERE name = 'Another'", {"yes": True})
         assert await service.clear_all_imported_pipelines() == 0  # the client counts no rows of a list
         assert db.execute("SELECT name FROM pipelines") == [{"name": "Another"}]
+        # SQLite's foreign keys are off where the URL does not say `?foreign_keys=on`.
+        assert db.fetch_value("SELECT COUNT(*) FROM pipeline_step_modules") == (2 if kind == "sqlite" else 1)
         assert counts(await service.import_all_pipelines(clear_existing=True)) == (1, 0, 1, 0)
 
     asyncio.run(run())
