@@ -50,7 +50,7 @@ def build(checkout: Path, what: str = "bdist_wheel", **environment: str) -> tupl
 
 def modules(wheel: Path) -> int:
     with zipfile.ZipFile(wheel) as archive:
-        assert not [name for name in archive.namelist() if name.endswith((".c", ".pyx"))]
+        assert not [name for name in archive.namelist() if name.endswith((".c", ".pyx", ".pxd"))]
         return sum(EXTENSIONS.match(name) is not None for name in archive.namelist())
 
 
