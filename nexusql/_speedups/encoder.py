@@ -217,6 +217,10 @@ def _framed_text(convert: Converter, frame: Callable[[bytes], bytes]) -> Convert
     return framed
 
 
+_PACK_INT4, _PACK_INT8, _PACK_FLOAT8 = (Struct(f">i{code}").pack for code in "iqd")
+_BYTES: Writer = {True: b"\0\0\0\1\1", False: b"\0\0\0\1\0"}.__getitem__
+
+
 def _number(code: str) -> Writer:
     """Writes whole numbers of a size."""
     form = Struct(f">i{code}")
@@ -225,20 +229,19 @@ def _number(code: str) -> Writer:
     return lambda value: pack(size, value) if -limit <= value < limit else None
 
 
-_number1, _number2, _number4, _number8 = map(_number, "bhiq")
-_PACK_REAL = Struct(">id").pack
+_INT2, _INT4, _INT8 = map(_number, "hiq")
 
 
 def _float8(value: float) -> bytes | None:
-    return _PACK_REAL(8, value) if isfinite(value) else None
+    return _PACK_FLOAT8(8, value) if isfinite(value) else None
 
 
 def _float8_of_int(value: int) -> bytes | None:
-    return _PACK_REAL(8, value) if -(1 << 53) <= value <= 1 << 53 else None
+    return _PACK_FLOAT8(8, value) if -(1 << 53) <= value <= 1 << 53 else None
 
 
 def _timestamp(value: datetime) -> bytes | None:
-    return _number8((value - _EPOCH) // _MICROSECOND) if value.tzinfo is None else _timestamptz(value)
+    return _PACK_INT8(8, (value - _EPOCH) // _MICROSECOND) if value.tzinfo is None else _timestamptz(value)
 
 
 def _timestamptz(value: datetime) -> bytes | None:
@@ -246,13 +249,13 @@ def _timestamptz(value: datetime) -> bytes | None:
     if offset is None:
         return None
     try:
-        return _number8((value.replace(tzinfo=None) - offset - _EPOCH) // _MICROSECOND)
+        return _PACK_INT8(8, (value.replace(tzinfo=None) - offset - _EPOCH) // _MICROSECOND)
     except OverflowError:
         return None
 
 
-def _date(value: date) -> bytes | None:
-    return _number4((value - _FIRST_DAY).days)
+def _date(value: date) -> bytes:
+    return _PACK_INT4(4, (value - _FIRST_DAY).days)
 
 
 def _uuid(value: UUID) -> bytes:
@@ -277,11 +280,11 @@ _ALWAYS = -1  # a type that has no bit
 _FRAMES = {AS_TEXT: _field, AS_JSONB: _document}
 _BINARY: dict[int, Direct] = {
     **{wire: _texts(frame) for wire, frame in _FRAMES.items()},
-    AS_INT2: ((INT, int, _number2), (BOOL_INT, bool, _number2)),
-    AS_INT4: ((INT, int, _number4), (BOOL_INT, bool, _number4)),
-    AS_INT8: ((INT, int, _number8), (BOOL_INT, bool, _number8)),
+    AS_INT2: ((INT, int, _INT2), (BOOL_INT, bool, _INT2)),
+    AS_INT4: ((INT, int, _INT4), (BOOL_INT, bool, _INT4)),
+    AS_INT8: ((INT, int, _INT8), (BOOL_INT, bool, _INT8)),
     AS_FLOAT8: ((INT, int, _float8_of_int), (FLOAT, float, _float8)),
-    AS_BOOL: ((BOOL, bool, _number1),),
+    AS_BOOL: ((BOOL, bool, _BYTES),),
     AS_BYTEA: ((BYTES, bytes, _field),),
     AS_TIMESTAMP: ((DATETIME, datetime, _timestamp),),
     AS_TIMESTAMPTZ: ((DATETIME, datetime, _timestamptz),),
