@@ -306,9 +306,9 @@ _COPY_BINARY = Form(
 
 def _column(form: Form, wire: int | None, mask: int, convert: Converter) -> tuple[dict[type, Writer], Converter]:
     """What writes the values of a column by their exact types, and what is asked for all others."""
-    direct = form.direct if wire is None else _BINARY.get(wire, ())
+    direct, null = form.direct if wire is None else _BINARY.get(wire, ()), form.null
     writers: dict[type, Writer] = {kind: write for bit, kind, write in direct if mask & bit or bit == _ALWAYS}
-    writers[type(None)] = lambda value: form.null
+    writers[type(None)] = lambda value: null
     if wire is not None:
         convert = _framed_text(convert, _FRAMES[wire]) if wire in _FRAMES else _unfit
     return writers, convert

@@ -158,9 +158,8 @@ class CopyWriter(TextWriter):
         elif target.returning is not None:
             self._drawn = target.table.columns[target.returning]
             self._columns = column_list((*target.columns, target.returning), SYNTAX)
-        self._forms = wire_forms(values, (target.table.columns[name].type for name in target.columns))
-        if self._drawn is not None:  # what was drawn is known as text
-            self._forms = None
+        kinds = (target.table.columns[name].type for name in target.columns)
+        self._forms = wire_forms(values, kinds) if self._drawn is None else None  # what is drawn is known as text
         self._binary: list[bytes] = []
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
