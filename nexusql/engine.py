@@ -311,7 +311,7 @@ class Engine:
             with self._settings_lock:
                 name = setting.partition("=")[0]
                 self._settings = (*(s for s in self._settings if s.partition("=")[0] != name), setting)
-        if statement.effects & Effect.DDL:
+        if statement.effects & Effect.DDL and statement.verb != "TRUNCATE":  # which changes no column
             self.forget_tables()
         return rows
 
