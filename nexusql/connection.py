@@ -41,6 +41,7 @@ class Connection:
 
     __slots__ = (
         "_backend",
+        "_config",
         "_execute",
         "_iterates",
         "_modes_known",
@@ -55,8 +56,9 @@ class Connection:
         "settings",
     )
 
-    def __init__(self, backend: Backend, raw: Raw, modes: SessionModes, server: str) -> None:
+    def __init__(self, backend: Backend, raw: Raw, config: ConnectionConfig, modes: SessionModes, server: str) -> None:
         self._backend = backend
+        self._config = config
         self._execute = backend.executor(raw)
         self._raw = raw
         # SQLite has no session modes, so there is nothing to look at before each statement.
@@ -87,7 +89,7 @@ class Connection:
             if isinstance(error, Error) or not isinstance(error, Exception):
                 raise
             raise backend.map_error(error, None, None) from error
-        return cls(backend, raw, session.modes, session.server)
+        return cls(backend, raw, config, session.modes, session.server)
 
     def current_modes(self) -> SessionModes:
         """The session's modes; asks the server again where they have changed, or may have."""
@@ -259,6 +261,27 @@ class Connection:
         """Close; never raises."""
         self.broken = True
         self._backend.close(self._raw)
+
+    def cancel(self) -> None:
+        """Have the statement stopped that another thread waits for; never raises. Whoever has the connection next gets
+        a session that was reset."""
+        self.needs_reset = True
+        try:
+            self._backend.cancel(self._raw, self._config)
+        except Exception as error:  # the driver's too, of a connection that is closed by now
+            logger.debug("a statement could not be cancelled: %s", type(error).__name__)
+
+    def cut(self) -> None:
+        """Break the session off, so that who waits for it fails; never raises."""
+        self._backend.cut(self._raw)
+
+    def outlive_cancel(self) -> None:
+        """See that a cancel that came too late hits no statement that follows; where that is not sure, close."""
+        try:
+            self._backend.outlive_cancel(self._raw)
+        except Exception as error:
+            logger.debug("a cancelled session is closed: %s", type(error).__name__)
+            self.close()
 
     def perform(self, call: Callable[..., T], *args: Any, statement: Statement | None = None) -> T:
         """Call a backend's function with the driver's connection; the driver's errors become nexusql's."""

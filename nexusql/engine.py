@@ -29,6 +29,7 @@ from nexusql.errors import (
     UndefinedColumn,
     UndefinedTable,
 )
+from nexusql.interrupts import current_call
 from nexusql.leases import Holder, callers_level
 from nexusql.pool import Pool
 from nexusql.results import Rows
@@ -59,6 +60,7 @@ class Options:
     max_lifetime: float = 1800.0
     idle_timeout: float = 600.0
     max_waiting: int | None = None
+    statement_timeout: float | None = None
     statement_cache: int = 512
     translate: bool = True
     strict: bool = False
@@ -74,7 +76,7 @@ class Engine:
         self.options = options
         self.capabilities: Capabilities = backend.capabilities_for(config)
         self.autocommit = True  # clients of older releases set it; outside a transaction every statement commits
-        self.workers = Workers(options.pool_max)
+        self.workers = Workers(1 if self.capabilities.shared_connection else options.pool_max)
         self._pid = os.getpid()
         self._plans = PlanCache(backend.syntax, size=options.statement_cache, translate=options.translate)
         self._plan = self._plans.get
@@ -163,8 +165,11 @@ class Engine:
             writer.acquire(lasting=False)
         try:
             connection = self.pool.acquire()
+            call = current_call.get()
             idle = False
             try:
+                if call is not None:
+                    call.enter(connection)
                 if self._direct and statement.plain and connection.settings is self._settings:
                     rows = connection.run(statement, args, extend)
                     if connection.duplicates:
@@ -183,6 +188,8 @@ class Engine:
                 self.pool.suspect_all()
                 raise self.lost(statement, error) from error.__cause__
             finally:
+                if call is not None:
+                    call.leave()
                 self.pool.release(connection, idle)
         finally:
             if writer is not None:

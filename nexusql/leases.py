@@ -2,10 +2,11 @@
 
 import os
 import sys
-import threading
 from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Generic, Protocol, TypeVar
+
+from nexusql.workers import responsible
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 MOST_FRAMES = 8
@@ -52,13 +53,14 @@ class Poolable(Protocol):
 
 
 class Holder:
-    """Who has a connection for longer than a statement: what it is, in words, and the thread that last used it."""
+    """Who has a connection for longer than a statement: what it is, in words, and the thread whose code last used it,
+    which for a worker's job is the thread of those that await it."""
 
     __slots__ = ("name", "thread")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.thread = threading.get_ident()
+        self.thread = responsible()[0]
 
 
 C = TypeVar("C", bound=Poolable)

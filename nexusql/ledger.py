@@ -272,7 +272,7 @@ class Ledger(Generic[C]):
             self._refuse_closed()
             now = monotonic()
             if now >= waiter.deadline:
-                raise self._timed_out(waiter, now)
+                raise self._timed_out(waiter.since, now)
             until = min(waiter.deadline, now + LOOK_AGAIN)
             if waiter is self.waiters[0] and self._total < self._max_size and not self._opening:
                 if self._may_grow(now):
@@ -341,8 +341,13 @@ class Ledger(Generic[C]):
         idle = len(self.idle)
         return PoolStats(self._total, self._total - idle, idle, len(self.waiters), self._max_size)
 
-    def _timed_out(self, waiter: Waiter[C], now: float) -> PoolTimeout:
-        text = f"no connection became free in {now - waiter.since:.1f} s {self._stats()}"
+    def timed_out(self, since: float) -> PoolTimeout:
+        """The error for a caller who has waited since then."""
+        with self.lock:
+            return self._timed_out(since, monotonic())
+
+    def _timed_out(self, since: float, now: float) -> PoolTimeout:
+        text = f"no connection became free in {now - since:.1f} s {self._stats()}"
         if self.connect_error is not None:
             text += f"; the last attempt to connect failed: {' '.join(str(self.connect_error).split())}"
         if self.leased:

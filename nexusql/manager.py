@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from nexusql.backends import backend_for
+from nexusql.blocks import TransactionBlock, control_by_string
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
@@ -20,6 +21,8 @@ from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
 from nexusql.interfaces import DatabaseInterface
+from nexusql.interrupts import checked_limit, limited, time_left
+from nexusql.jobs import run_job
 from nexusql.models import builder, keep_rows
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
 from nexusql.retry import run_in_transaction
@@ -28,7 +31,7 @@ from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.split import split_script
 from nexusql.sql.translate import Translation, translate, translate_quoted
 from nexusql.stream import InTransaction, Source, outside
-from nexusql.transaction import Transaction, TransactionBlock, control_by_string
+from nexusql.transaction import Transaction
 
 logger = logging.getLogger("nexusql")
 
@@ -64,6 +67,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         max_lifetime: float = 1800.0,
         idle_timeout: float = 600.0,
         max_waiting: int | None = None,
+        statement_timeout: float | None = None,
         statement_cache: int = 512,
         translate: bool = True,
         strict: bool = False,
@@ -90,6 +94,7 @@ class DatabaseManager(Calls, DatabaseInterface):
             max_lifetime,
             idle_timeout,
             max_waiting,
+            None if statement_timeout is None else checked_limit(statement_timeout),
             statement_cache,
             translate,
             strict,
@@ -193,14 +198,17 @@ class DatabaseManager(Calls, DatabaseInterface):
         sent; else what the database says, as an error that is also the driver's own. Where the statement has run but
         its rows do not fit the class: ProgrammingError for the columns, DataError for the first such row.
         """
-        if timeout is not None:
-            self._refuse_later(timeout=timeout)
+        limit = self._options.statement_timeout if timeout is None else timeout
+        if limit is not None:
+            return limited(limit, lambda: self._execute(sql, params, into))
+        return self._execute(sql, params, into)
+
+    def _execute(self, sql: str, params: Params, into: Any) -> Rows[Any]:
         engine = self._engine
         if engine is None:
             raise NotConnectedError("Database not connected")
-        opened = open_transactions.get()
-        if opened is not None:
-            transaction = opened.get(engine)
+        if open_transactions.get() is not None:
+            transaction = open_in(engine)
             if transaction is not None:
                 return self._execute_in(transaction, sql, params, into)
         statement, args = engine.prepare(sql, params, engine.modes)
@@ -212,18 +220,25 @@ class DatabaseManager(Calls, DatabaseInterface):
 
     def _execute_in(self, transaction: Transaction, sql: str, params: Params, into: Any) -> Rows[Any]:
         try:
-            return transaction.execute(sql, params, into=into)
+            return transaction._execute(sql, params, into)
         finally:
             if transaction.by_string and not transaction.is_open:
                 set_open(transaction.engine, None)
 
     @overload
-    async def execute_async(self, sql: str, params: Params = None, *, into: None = None) -> Rows: ...
+    async def execute_async(
+        self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None
+    ) -> Rows: ...
     @overload
-    async def execute_async(self, sql: str, params: Params = None, *, into: type[T]) -> Rows[T]: ...
-    async def execute_async(self, sql: str, params: Params = None, *, into: Any = None) -> Rows[Any]:
-        """`execute` on a worker thread."""
-        return await self.in_thread(lambda: self.execute(sql, params, into=into))
+    async def execute_async(
+        self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None
+    ) -> Rows[T]: ...
+    async def execute_async(
+        self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None
+    ) -> Rows[Any]:
+        """`execute` on a worker thread; its statement is cancelled at the server when the awaiting task is."""
+        left = time_left(timeout)
+        return await self.in_thread(lambda: self.execute(sql, params, into=into, timeout=left()))
 
     def run_script(self, sql: str) -> int:
         """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came
@@ -402,5 +417,4 @@ class DatabaseManager(Calls, DatabaseInterface):
         engine = self._engine
         if engine is None:
             return await asyncio.to_thread(call, *args)
-        leased = open_in(engine) is not None
-        return await engine.workers.run(leased, open_transactions, call, *args)
+        return await run_job(engine, call, *args)

@@ -1,15 +1,18 @@
-"""Worker threads: blocking calls run off the event loop's thread, in the caller's context."""
+"""Worker threads: blocking calls run off the event loop's thread, no more of them at a time than connections."""
 
 import asyncio
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, ContextVar, copy_context
-from typing import Any, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context, ContextVar
+from typing import TypeVar
 
 T = TypeVar("T")
+
+GUESTS = 64
 
 # In a job: the event loop's thread and the task that await it. A job may wait for what they hold; they may not.
 _awaited_by: ContextVar[tuple[int, object] | None] = ContextVar("nexusql_awaited_by", default=None)
@@ -32,14 +35,140 @@ def blocks_own_thread() -> bool:
     return _awaited_by.get() is None
 
 
+def mark_job(context: Context) -> None:
+    """Have what runs in a context count as a job that is awaited here."""
+    context.run(_awaited_by.set, _here())
+
+
+class _Waiter:
+    __slots__ = ("future", "granted", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[bool] = self.loop.create_future()
+        self.granted = False
+
+
+class Gate:
+    """Lets in `size` at a time, first come, first served: tasks of any event loop; left from any thread."""
+
+    def __init__(self, size: int) -> None:
+        self._lock = threading.Lock()
+        self._free = size
+        self._waiting: deque[_Waiter] = deque()
+        self._dropped: deque[None] = deque()  # left by finalisers of which no event loop can be told
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    async def enter(self, seconds: float | None = None) -> None:
+        """Wait to be let in. Raises TimeoutError after so many seconds."""
+        while self._dropped:
+            self._dropped.pop()
+            self.leave()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+        waiter = _Waiter()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            self._waiting.append(waiter)
+        timer = None if seconds is None else waiter.loop.call_later(seconds, _answer, waiter.future, False)
+        try:
+            if await waiter.future:
+                return
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if not self._give_up(waiter, pass_on=False):
+            raise TimeoutError(f"not let in within {seconds:g} s")
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        with self._lock:
+            while self._waiting:
+                waiter = self._waiting.popleft()
+                waiter.granted = True
+                try:
+                    waiter.loop.call_soon_threadsafe(_answer, waiter.future, True)
+                    return
+                except RuntimeError:  # its event loop is closed
+                    continue
+            self._free += 1
+
+    def open(self) -> None:
+        """Let all in who wait."""
+        for _ in range(len(self._waiting)):
+            self.leave()
+
+    def drop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave, for finalisers: one may run in a thread that is in the middle of the methods above."""
+        try:
+            loop.call_soon_threadsafe(self.leave)
+        except RuntimeError:
+            self._dropped.append(None)
+
+    def _give_up(self, waiter: _Waiter, *, pass_on: bool = True) -> bool:
+        """Wait no longer; whether the waiter has been let in at the last moment, which another is given if he may."""
+        with self._lock:
+            if not waiter.granted:
+                self._waiting.remove(waiter)
+        if waiter.granted and pass_on:
+            self.leave()
+        return waiter.granted
+
+
+def _answer(future: "asyncio.Future[bool]", let_in: bool) -> None:
+    if not future.done():
+        future.set_result(let_in)
+
+
+class Slot:
+    """The right to one worker thread: for one job, or for as long as a transaction or a stream has its connection.
+
+    Jobs of one slot take turns, which keeps those that wait from using up the threads.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._held = True
+        self.turn = Gate(1)
+
+    def give_back(self) -> None:
+        """Give the right to the next one; again, it does nothing."""
+        held, self._held = self._held, False
+        if held:
+            self._gate.leave()
+
+    def drop(self) -> None:
+        """The same in a finaliser."""
+        held, self._held = self._held, False
+        if held:
+            self._gate.drop(self._loop)
+
+
 _all: "weakref.WeakSet[Workers]" = weakref.WeakSet()
 
 
 class Workers:
-    """Two sets of threads, so that those who wait for a connection never keep one that has it from finishing."""
+    """`size` threads for who holds a slot, so that none waits for another; and some for guests.
 
-    def __init__(self, leased: int) -> None:
-        self._leased = leased
+    A guest is a call in a transaction that was begun without a slot, by synchronous code: it has a connection, and must
+    not wait for a thread behind calls that wait for one.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._closed = False
         self.begin()
         _all.add(self)
 
@@ -47,34 +176,40 @@ class Workers:
         """Start without threads; in a forked child those of the parent do not exist."""
         self._lock = threading.Lock()
         self._executors: dict[bool, ThreadPoolExecutor] = {}
+        self.gate = Gate(self._size)
 
-    async def run(self, has_connection: bool, carry: ContextVar[Any], call: Callable[..., T], *args: Any) -> T:
-        """Run a call in a thread with this context; what it leaves in `carry` is set here too."""
-        context = copy_context()
-        context.run(_awaited_by.set, _here())
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._executor(has_connection), _run, context, call, args)
-        finally:
-            left = context.get(carry)
-            if left is not carry.get():
-                carry.set(left)
+    @property
+    def closed(self) -> bool:
+        """True after `close`."""
+        return self._closed
+
+    async def slot(self, seconds: float) -> Slot:
+        """A slot, within so many seconds. Raises TimeoutError."""
+        await self.gate.enter(seconds)
+        return Slot(self.gate)
+
+    def submit(self, call: Callable[[], T], *, guest: bool) -> "Future[T]":
+        """Run a call in a thread. After `close` what still has to be ended has a thread of its own."""
+        with self._lock:
+            executor = self._executors.get(guest)
+            if executor is None:
+                executor = ThreadPoolExecutor(GUESTS if guest else self._size, thread_name_prefix="nexusql")
+                if not self._closed:
+                    self._executors[guest] = executor
+            try:
+                return executor.submit(call)
+            finally:
+                if self._closed:
+                    executor.shutdown(wait=False)
 
     def close(self) -> None:
         """Let the threads end; jobs under way finish."""
         with self._lock:
+            self._closed = True
             for executor in self._executors.values():
                 executor.shutdown(wait=False)
             self._executors.clear()
-
-    def _executor(self, has_connection: bool) -> ThreadPoolExecutor:
-        with self._lock:
-            executor = self._executors.get(has_connection)
-            if executor is None:
-                size = self._leased if has_connection else 64
-                executor = ThreadPoolExecutor(size, thread_name_prefix="nexusql")
-                self._executors[has_connection] = executor
-            return executor
+        self.gate.open()
 
 
 def _after_fork_in_child() -> None:
@@ -84,7 +219,3 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def _run(context: Context, call: Callable[..., T], args: tuple[Any, ...]) -> T:
-    return context.run(call, *args)

@@ -9,6 +9,7 @@ import threading
 import weakref
 
 from nexusql.errors import LockTimeout
+from nexusql.interrupts import acquire
 from nexusql.workers import blocks_own_thread, responsible
 
 
@@ -32,7 +33,7 @@ class WriterLock:
                     "would never end: write through that transaction, or end it first; where it is another task's, "
                     "await execute_async, or `async with` for a transaction"
                 )
-            if not shared.lock.acquire(timeout=min(self._timeout, threading.TIMEOUT_MAX)):
+            if not acquire(shared.lock, self._timeout):
                 raise LockTimeout(
                     f"another transaction of this process kept the SQLite file's writer lock for {self._timeout:g} s"
                 )
