@@ -15,7 +15,7 @@ from nexusql.current import open_in
 from nexusql.engine import Engine, Params
 from nexusql.errors import Error
 from nexusql.interrupts import time_left
-from nexusql.jobs import end_of, own_slot, run_job
+from nexusql.jobs import own_slot, run_job
 from nexusql.manager import DatabaseManager
 from nexusql.progress import Progress
 from nexusql.results import BulkResult, QueryResult, Record, Records
@@ -68,7 +68,7 @@ class AsyncCalls(ABC):
         self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None
     ) -> Any:
         """The first row, None where there is none."""
-        rows = await self.execute(sql, params, into=into, timeout=timeout)
+        rows: Records[Any] = await self.execute(sql, params, into=into, timeout=timeout)
         return rows[0] if rows else None
 
     @overload
@@ -319,14 +319,13 @@ class AsyncDatabaseManager(AsyncCalls):
 
     async def connect(self) -> None:
         """Open the pool. Raises what connecting raises."""
-        was_connected = self._manager._connection is not None
-        connecting = asyncio.ensure_future(asyncio.to_thread(self._manager.connect, True))
+        manager, was_connected = self._manager, self._manager._connection is not None
+        connecting = asyncio.ensure_future(asyncio.to_thread(manager.connect, True))
         try:
             await asyncio.shield(connecting)
         except asyncio.CancelledError:
-            await end_of(connecting)
-            if not was_connected:
-                await self.close()
+            if not was_connected:  # what comes of it is nobody's
+                connecting.add_done_callback(lambda ended: ended.exception() or manager.disconnect())
             raise
 
     async def disconnect(self) -> None:
@@ -346,7 +345,7 @@ class AsyncDatabaseManager(AsyncCalls):
 
     async def health_check(self) -> bool:
         """True when a statement can be run."""
-        return await self._run(self._manager.health_check)
+        return await self._manager.in_thread(self._manager.health_check)
 
     # Scripts and schema
 
@@ -376,7 +375,7 @@ class AsyncDatabaseManager(AsyncCalls):
 
     async def migrate(self, paths: Sequence[str | Path] = (), *, apply_schema: bool = True) -> None:
         """Connect if need be, apply the packaged schema, then each folder in order. Raises MigrationError."""
-        await self._run(lambda: self._manager.migrate(paths, apply_schema=apply_schema))
+        await self._manager.in_thread(lambda: self._manager.migrate(paths, apply_schema=apply_schema))
 
     async def initialize(
         self, apply_schema: bool = True, app_migration_paths: Sequence[str | Path] | None = None
@@ -435,7 +434,7 @@ class AsyncDatabaseManager(AsyncCalls):
         return self._manager
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await self._manager.in_thread(work)
+        return await run_job(self._manager._connected(), work)
 
     def _running(self) -> Engine:
         return self._manager._connected()

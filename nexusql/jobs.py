@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import sys
+import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from concurrent.futures import thread as futures_thread
 from contextlib import suppress
 from contextvars import copy_context
@@ -32,33 +32,80 @@ PATIENCE = 8.0  # seconds that a cancelled task waits for its thread, which by t
 
 
 class _Job(Generic[T]):
-    """One blocking call. `release` is called when its thread needs the slot no longer, with the job; `undo` takes back
-    what the call has done where its task was cancelled."""
+    """One blocking call. `release` is called when its thread needs the slot no longer; `undo` takes back what the call
+    has done where its task was cancelled."""
+
+    __slots__ = (
+        *("_begins", "_engine", "_loop", "_outer", "_undo", "_waiter", "_work"),
+        *("call", "context", "ended", "error", "release", "result"),
+    )
+
+    result: T
 
     def __init__(self, engine: Engine, work: Callable[[], T], firm: bool, undo: Callable[[], object] | None) -> None:
         self._engine = engine
         self._work = work
         self._undo = undo or self._roll_back_begun
         self._outer = open_in(engine)
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] = self._loop.create_future()
+        self._begins = threading.Lock()  # taken by the thread that begins the call, or by who withdraws it
+        self.ended = False  # and its task can know
+        self.error: BaseException | None = None
         self.call = Call(firm=firm)
-        self.release: Callable[[], object] = lambda: None
+        self.release: Callable[[], object] = _nothing
         self.context = copy_context()
         self.context.run(current_call.set, self.call)
         mark_job(self.context)
 
-    def run(self) -> T:
+    def run(self) -> None:
         """Make the call, in the worker thread."""
+        if not self._begins.acquire(blocking=False):
+            return
         try:
-            return self.context.run(self._work)
-        finally:
-            if self.call.finish():
-                self.context.run(self.undo)
+            self.result = self.context.run(self._work)
+        except BaseException as error:  # for who awaits it
+            self.error = error
+        if self.call.finish():
+            self.undo()
+        self.release()
+        with suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self.ended = True
+        _wake(self._waiter)
+
+    async def end(self) -> T:
+        """Wait for the end of the call. Raises what it has raised; CancelledError where the task is cancelled."""
+        await self._waiter
+        if self.error is not None:
+            try:
+                raise self.error
+            finally:
+                self.error = None  # whose traceback holds this frame
+        return self.result
+
+    async def give_up(self) -> bool:
+        """The task was cancelled: end the call and wait for its thread, some time. Whether the call had just finished,
+        so that what it did is still to be taken back."""
+        if self._begins.acquire(blocking=False):
             self.release()
+            return False
+        interrupted = self.call.interrupt(OperationalError("the task that awaited this call was cancelled"))
+        deadline = monotonic() + PATIENCE
+        while not self.ended and monotonic() < deadline:
+            self._waiter = self._loop.create_future()
+            timer = self._loop.call_later(max(deadline - monotonic(), 0), _wake, self._waiter)
+            with suppress(asyncio.CancelledError):  # further cancellations do not end the wait
+                await self._waiter
+            timer.cancel()
+        return self.ended and not interrupted and self.error is None
 
     def undo(self) -> None:
         """Take back what was done."""
         try:
-            self._undo()
+            self.context.run(self._undo)
         except Error as error:  # the connection is lost, or the transaction, and with it what was done
             logger.debug("a cancelled call could not be undone: %s", type(error).__name__)
 
@@ -81,6 +128,15 @@ class _Job(Generic[T]):
             begun.slot = slot
         else:
             slot.give_back()
+
+
+def _nothing() -> None:
+    return
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 async def run_job(
@@ -111,55 +167,20 @@ async def run_job(
         await slot.turn.enter()
         job.release = slot.turn.leave
     elif not guest:
-        own = await own_slot(engine)
-        job.release = partial(job.keep_or_give_back, own)
-    return await _finished(engine, job, guest)
-
-
-async def _finished(engine: Engine, job: _Job[T], guest: bool) -> T:
+        job.release = partial(job.keep_or_give_back, await own_slot(engine))
+    engine.workers.submit(job.run, guest=guest)
     try:
-        future = engine.workers.submit(job.run, guest=guest)
-    except BaseException:
-        job.release()
-        raise
-    waited = asyncio.wrap_future(future)
-    try:
-        return await asyncio.shield(waited)
+        return await job.end()
     except asyncio.CancelledError:
-        await _give_up(engine, job, future, waited)
+        if await job.give_up():
+            await run_job(engine, job.undo, within=within or job.begun, slot=slot, firm=True)
         raise
     finally:
-        if future.done():
+        if job.ended:
             left = job.context.get(open_transactions)
             if left is not open_transactions.get():
                 open_transactions.set(left)
                 _belongs_to_task(job.begun)
-
-
-async def _give_up(engine: Engine, job: _Job[T], future: "Future[T]", waited: "asyncio.Future[T]") -> None:
-    """The task was cancelled: end the job and wait for its thread."""
-    if future.cancel():  # it was still in line
-        job.release()
-        return
-    if job.call.interrupt(OperationalError("the task that awaited this call was cancelled")):
-        await end_of(waited)
-    else:  # it had just finished
-        await end_of(asyncio.wrap_future(engine.workers.submit(partial(job.context.run, job.undo), guest=True)))
-
-
-async def end_of(future: "asyncio.Future[Any]") -> None:
-    """Wait for the end of a future, some time; further cancellations do not end the wait."""
-    deadline = monotonic() + PATIENCE
-    while not future.done() and monotonic() < deadline:
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({future}, timeout=deadline - monotonic())
-    future.add_done_callback(_take_error)
-
-
-def _take_error(future: "asyncio.Future[Any]") -> None:
-    """What a cancelled call raises is nobody's."""
-    if not future.cancelled():
-        future.exception()
 
 
 async def own_slot(engine: Engine) -> Slot:

@@ -6,11 +6,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, ContextVar
-from typing import TypeVar
-
-T = TypeVar("T")
+from queue import Empty, SimpleQueue
 
 GUESTS = 64
 
@@ -72,11 +69,7 @@ class Gate:
             if self._free:
                 self._free -= 1
                 return
-        waiter = _Waiter()
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
+            waiter = _Waiter()
             self._waiting.append(waiter)
         timer = None if seconds is None else waiter.loop.call_later(seconds, _answer, waiter.future, False)
         try:
@@ -132,16 +125,20 @@ def _answer(future: "asyncio.Future[bool]", let_in: bool) -> None:
 
 
 class Slot:
-    """The right to one worker thread: for one job, or for as long as a transaction or a stream has its connection.
-
-    Jobs of one slot take turns, which keeps those that wait from using up the threads.
-    """
+    """The right to one worker thread: for one job, or for as long as a transaction or a stream has its connection."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._loop = asyncio.get_running_loop()
         self._held = True
-        self.turn = Gate(1)
+        self._turn: Gate | None = None
+
+    @property
+    def turn(self) -> Gate:
+        """Jobs of one slot take turns, which keeps those that wait from using up the threads."""
+        if self._turn is None:
+            self._turn = Gate(1)
+        return self._turn
 
     def give_back(self) -> None:
         """Give the right to the next one; again, it does nothing."""
@@ -156,6 +153,69 @@ class Slot:
             self._gate.drop(self._loop)
 
 
+class _Idle:
+    """How many threads have nothing to do. A submitted call claims one, where there is one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def add(self) -> None:
+        with self._lock:
+            self._number += 1
+
+    def claim(self) -> bool:
+        with self._lock:
+            if not self._number:
+                return False
+            self._number -= 1
+            return True
+
+
+class Threads:
+    """At most `size` threads, started when they are needed; they end at `close`, or when this is dropped.
+
+    Leaner than concurrent.futures: who awaits a call is told by the call itself, and nobody else waits for one.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._number = 0
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._idle = _Idle()
+        self._starting = threading.Lock()
+        weakref.finalize(self, self._calls.put, None).atexit = False
+
+    def submit(self, call: Callable[[], object]) -> None:
+        """Run a call, which raises nothing, in one of the threads."""
+        if not self._idle.claim():
+            with self._starting:
+                if self._number < self._size:
+                    # An empty context: a thread must not begin in the transaction of who starts it.
+                    run, args = Context().run, (_work, self._calls, self._idle)
+                    threading.Thread(target=run, args=args, name="nexusql", daemon=True).start()
+                    self._number += 1
+        self._calls.put(call)
+
+    def close(self) -> None:
+        """Have the threads end when all that was submitted is done."""
+        self._calls.put(None)
+
+
+def _work(calls: "SimpleQueue[Callable[[], object] | None]", idle: _Idle) -> None:
+    while True:
+        try:
+            call = calls.get_nowait()
+        except Empty:
+            idle.add()
+            call = calls.get()
+        if call is None:
+            calls.put(None)  # for the next thread
+            return
+        call()
+        del call  # and with it what it holds, not only when the next one comes
+
+
 _all: "weakref.WeakSet[Workers]" = weakref.WeakSet()
 
 
@@ -168,47 +228,33 @@ class Workers:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._closed = False
+        self.closed = False
         self.begin()
         _all.add(self)
 
     def begin(self) -> None:
         """Start without threads; in a forked child those of the parent do not exist."""
-        self._lock = threading.Lock()
-        self._executors: dict[bool, ThreadPoolExecutor] = {}
         self.gate = Gate(self._size)
-
-    @property
-    def closed(self) -> bool:
-        """True after `close`."""
-        return self._closed
+        self._own = Threads(self._size)
+        self._guests = Threads(GUESTS)
 
     async def slot(self, seconds: float) -> Slot:
         """A slot, within so many seconds. Raises TimeoutError."""
         await self.gate.enter(seconds)
         return Slot(self.gate)
 
-    def submit(self, call: Callable[[], T], *, guest: bool) -> "Future[T]":
-        """Run a call in a thread. After `close` what still has to be ended has a thread of its own."""
-        with self._lock:
-            executor = self._executors.get(guest)
-            if executor is None:
-                executor = ThreadPoolExecutor(GUESTS if guest else self._size, thread_name_prefix="nexusql")
-                if not self._closed:
-                    self._executors[guest] = executor
-            try:
-                return executor.submit(call)
-            finally:
-                if self._closed:
-                    executor.shutdown(wait=False)
+    def submit(self, call: Callable[[], object], *, guest: bool) -> None:
+        """Run a call, which raises nothing. After `close` what still has to end has a thread of its own."""
+        threads = self._guests if guest else self._own
+        if self.closed:
+            threads = Threads(1)
+        threads.submit(call)
 
     def close(self) -> None:
         """Let the threads end; jobs under way finish."""
-        with self._lock:
-            self._closed = True
-            for executor in self._executors.values():
-                executor.shutdown(wait=False)
-            self._executors.clear()
+        self.closed = True
+        self._own.close()
+        self._guests.close()
         self.gate.open()
 
 
