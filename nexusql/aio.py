@@ -18,7 +18,7 @@ from nexusql.interrupts import time_left
 from nexusql.jobs import own_slot, run_job
 from nexusql.manager import DatabaseManager
 from nexusql.progress import Progress
-from nexusql.results import BulkResult, QueryResult, Record, Records
+from nexusql.results import BulkResult, QueryResult, Record, Records, Rows
 from nexusql.retry import Attempts, refuse_swallowed
 from nexusql.sql.translate import Translation
 from nexusql.stream import Stream
@@ -83,7 +83,8 @@ class AsyncCalls(ABC):
         self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None
     ) -> Records[Any]:
         """All rows."""
-        return await self.execute(sql, params, into=into, timeout=timeout)
+        rows: Records[Any] = await self.execute(sql, params, into=into, timeout=timeout)
+        return rows
 
     async def fetch_value(self, sql: str, params: Params = None, *, timeout: float | None = None) -> Any:
         """The first column of the first row, or None where there is no row."""
@@ -346,6 +347,43 @@ class AsyncDatabaseManager(AsyncCalls):
     async def health_check(self) -> bool:
         """True when a statement can be run."""
         return await self._manager.in_thread(self._manager.health_check)
+
+    # Statements
+
+    @overload
+    async def execute(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: None = None,
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Records[Record]: ...
+    @overload
+    async def execute(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: type[T],
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Records[T]: ...
+    async def execute(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: Any = None,
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Records[Any]:
+        """Run one statement; a list of dicts or of `into`, empty for a write, with `rowcount` and `columns`."""
+        rows: Rows[Any] = await self._manager.execute_async(
+            sql, params, into=into, timeout=timeout, group_commit=group_commit
+        )
+        return rows.plain()
 
     # Scripts and schema
 
