@@ -51,7 +51,7 @@ class TransactionBlock:
             self._transaction = outer
             return outer
         isolation, read_only = self._options
-        transaction = Transaction(self._engine, isolation, read_only, allow_ddl=self._allow_ddl)
+        transaction = Transaction(self._engine, _nested, isolation, read_only, allow_ddl=self._allow_ddl)
         transaction.start()
         self._transaction = transaction
         set_open(self._engine, transaction)
@@ -88,10 +88,14 @@ class TransactionBlock:
             self.__exit__(asyncio.CancelledError, None, None)
 
 
+def _nested(outer: Transaction) -> TransactionBlock:
+    return TransactionBlock(outer.engine, outer=outer)
+
+
 def control_by_string(engine: Engine, control: Control) -> Rows:
     """What `execute("BEGIN")` and the other transaction strings do outside a transaction."""
     if control.action == "begin":
-        transaction = Transaction(engine, control.isolation, control.read_only, control.mode)
+        transaction = Transaction(engine, _nested, control.isolation, control.read_only, control.mode)
         transaction.by_string = True
         transaction.start()
         set_open(engine, transaction)

@@ -125,7 +125,7 @@ class _Job(Generic[T]):
         """A transaction that was begun keeps the slot to its end."""
         begun = self.begun
         if begun is not None and begun.slot is None:
-            begun.slot = slot
+            begun.hand_over(slot, self.context.run(responsible)[0])
         else:
             slot.give_back()
 

@@ -2,11 +2,10 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Generic, Protocol, TypeVar
-
-from nexusql.workers import responsible
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 MOST_FRAMES = 8
@@ -53,14 +52,14 @@ class Poolable(Protocol):
 
 
 class Holder:
-    """Who has a connection for longer than a statement: what it is, in words, and the thread whose code last used it,
-    which for a worker's job is the thread of those that await it."""
+    """Who has a connection for longer than a statement: what it is, in words, and the thread that must go on for it to
+    come back."""
 
     __slots__ = ("name", "thread")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.thread = responsible()[0]
+        self.thread = threading.get_ident()
 
 
 C = TypeVar("C", bound=Poolable)
@@ -93,7 +92,7 @@ def borrowing_stack() -> Stack:
     found: list[tuple[CodeType, int]] = []
     while frame is not None and len(found) < MOST_FRAMES:
         code = frame.f_code
-        if not code.co_filename.startswith(PACKAGE):
+        if not code.co_filename.startswith(PACKAGE) and code.co_filename != threading.__file__:
             found.append((code, frame.f_lasti))
         frame = frame.f_back
     return tuple(found)
@@ -118,12 +117,12 @@ def describe_leases(leases: Iterable[Lease[C]], now: float) -> str:
 
 def _describe(lease: Lease[C], now: float) -> str:
     held = f"{now - lease.since:.1f} s by"
-    if not lease.stack:
-        return f"{held} a single statement"
     if lease.holder is not None:
-        held += f" {lease.holder.name} at"
+        held += f" {lease.holder.name}" + (" at" if lease.stack else "")
+    elif not lease.stack:
+        return f"{held} a single statement"
     places = (f"{code.co_filename}:{_line(code, at)} {code.co_name}" for code, at in lease.stack)
-    return f"{held} {' < '.join(places)}"
+    return f"{held} {' < '.join(places)}".rstrip()
 
 
 def _line(code: CodeType, at: int) -> int | None:

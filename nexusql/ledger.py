@@ -334,7 +334,8 @@ class Ledger(Generic[C]):
         if all(lease.holder is not None and lease.holder.thread == here for lease in leases):
             raise PoolTimeout(
                 f"this thread waits for a connection and holds all {self._max_size} itself, which would never end; "
-                f"end what holds them, or raise pool_max: {describe_leases(leases, monotonic())}"
+                "end what holds them, or raise pool_max; where other tasks of its event loop do, await this call too: "
+                f"{describe_leases(leases, monotonic())}"
             )
 
     def _stats(self) -> PoolStats:

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import warnings
+from asyncio import Task
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -52,9 +53,16 @@ class Transaction(Calls):
     """
 
     def __init__(
-        self, engine: Engine, isolation: str | None, read_only: bool, mode: str = "", allow_ddl: bool = False
+        self,
+        engine: Engine,
+        nest: "Callable[[Transaction], TransactionBlock]",
+        isolation: str | None,
+        read_only: bool,
+        mode: str = "",
+        allow_ddl: bool = False,
     ) -> None:
         self._engine = engine
+        self._nest = nest
         self._begin = (isolation, read_only, mode)
         self._allow_ddl = allow_ddl
         self._connection: Connection | None = None
@@ -71,14 +79,32 @@ class Transaction(Calls):
         self._writer = None if read_only else engine.writer
         self.failure: Error | None = None  # the first error of a statement in the innermost open block
         self.by_string = False
-        self.slot: Slot | None = None  # of the worker threads, where a task has begun it
+        task = self.owner[1]
+        self._holder = Holder(f"a transaction of {task.get_name()}" if isinstance(task, Task) else "a transaction")
+        self._slot: Slot | None = None  # of the worker threads, where a task has begun it
+
+    @property
+    def slot(self) -> Slot | None:
+        """The slot by which its calls are run in worker threads; None where it was begun without one."""
+        return self._slot
+
+    def hand_over(self, slot: Slot, thread: int) -> None:
+        """Have a slot, to be given back at the end: begun in a worker thread, it now belongs to a task of `thread`."""
+        self._slot = slot
+        self._belongs_to(thread)
+
+    def _belongs_to(self, thread: int) -> None:
+        """Which thread must go on for the connection, and on SQLite the writer's turn, to come free."""
+        self._holder.thread = thread
+        if self._writer is not None:
+            self._writer.belongs_to(thread)
 
     def start(self) -> None:
         """Lease a connection and begin on it."""
         if self._writer is not None:
             self._writer.acquire()
         try:
-            self._connection = self._engine.lease(Holder("a transaction"))
+            self._connection = self._engine.lease(self._holder)
             try:
                 with using(self._connection):
                     self._connection.begin(*self._begin)
@@ -203,6 +229,7 @@ class Transaction(Calls):
             connection = self._leased()
             failure = self.failure
             how = "its commit failed"
+            self._belongs_to(threading.get_ident())
             try:
                 check_interrupted()
                 self.streams.end(connection)
@@ -220,13 +247,12 @@ class Transaction(Calls):
         """Roll back and give the connection back; of a broken connection nothing is left to roll back."""
         with self._turn:
             self._refuse_closed()
+            self._belongs_to(threading.get_ident())
             self._end(self._leased(), "it has been rolled back")
 
     def transaction(self) -> "TransactionBlock":
         """A nested block: `with` and `async with`; undone alone when it fails."""
-        from nexusql.blocks import TransactionBlock
-
-        return TransactionBlock(self._engine, outer=self)
+        return self._nest(self)
 
     def enter_nested(self, *, anyone: bool = False) -> str:
         """Set the savepoint of a nested block; gives its name. The block is the owner's, or that of `anyone` who keeps
@@ -404,8 +430,8 @@ class Transaction(Calls):
             try:
                 self._engine.pool.release(connection)
             finally:
-                if self.slot is not None:
-                    self.slot.give_back()
+                if self._slot is not None:
+                    self._slot.give_back()
 
     def __del__(self) -> None:
         if getattr(self, "_connection", None) is None or self._pid != os.getpid():
@@ -416,8 +442,8 @@ class Transaction(Calls):
         self._engine.pool.abandon(connection)
         if self._writer is not None:
             self._writer.release()
-        if self.slot is not None:
-            self.slot.drop()
+        if self._slot is not None:
+            self._slot.drop()
         warnings.warn("a transaction was left open; it has been rolled back", TransactionWarning, stacklevel=2)
 
 

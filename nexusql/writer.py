@@ -10,7 +10,7 @@ import weakref
 
 from nexusql.errors import LockTimeout
 from nexusql.interrupts import acquire
-from nexusql.workers import blocks_own_thread, responsible
+from nexusql.workers import blocks_own_thread
 
 
 class WriterLock:
@@ -37,7 +37,11 @@ class WriterLock:
                 raise LockTimeout(
                     f"another transaction of this process kept the SQLite file's writer lock for {self._timeout:g} s"
                 )
-        shared.owner = responsible()[0] if lasting else 0
+        shared.owner = threading.get_ident() if lasting else 0
+
+    def belongs_to(self, thread: int) -> None:
+        """Which thread must go on for the turn to be given up."""
+        self._shared.owner = thread
 
     def release(self) -> None:
         """Give the turn to the next writer."""
