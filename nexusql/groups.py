@@ -180,28 +180,33 @@ class Groups:
 
     def _next(self) -> list[_Entry]:
         """The next group, waited for; an empty one where the thread has nothing left to do."""
-        options = self._options
         with self._changed:
-            if not self._queue and not self._closed:
-                self._waits = True
-                self._changed.wait_for(lambda: self._queue or self._closed, LINGER)
-                self._waits = False
-            if self._queue and (self._crowd or len(self._queue) > 1):
-                self._changed.wait_for(lambda: self._full() or self._closed, options.delay)
-            group: list[_Entry] = []
-            size = 0
-            while self._queue and len(group) < options.rows and (size < options.bytes or not group):
-                entry = self._queue.popleft()
-                self._bytes -= entry.size
-                if not entry.withdrawn:
-                    group.append(entry)
-                    size += entry.size
-            self._crowd = len(group) > 1
-            if not group and not self._queue:
-                self._thread = None
-            elif not group:
-                return self._next()
-            return group
+            while True:
+                if not self._queue and not self._closed:
+                    self._waits = True
+                    self._changed.wait_for(lambda: self._queue or self._closed, LINGER)
+                    self._waits = False
+                if not self._queue:
+                    self._thread = None
+                    return []
+                if self._crowd or len(self._queue) > 1:
+                    self._changed.wait_for(lambda: self._full() or self._closed, self._options.delay)
+                group = self._take()
+                self._crowd = len(group) > 1
+                if group:
+                    return group
+
+    def _take(self) -> list[_Entry]:
+        """What stands first in line, within the bounds, without those who have left it."""
+        group: list[_Entry] = []
+        size = 0
+        while self._queue and len(group) < self._options.rows and (size < self._options.bytes or not group):
+            entry = self._queue.popleft()
+            self._bytes -= entry.size
+            if not entry.withdrawn:
+                group.append(entry)
+                size += entry.size
+        return group
 
     def _store(self, entries: list[_Entry]) -> None:
         """Write rows of one statement; a group that is refused is halved, until the bad rows are alone."""

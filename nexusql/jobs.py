@@ -168,7 +168,11 @@ async def run_job(
         job.release = slot.turn.leave
     elif not guest:
         job.release = partial(job.keep_or_give_back, await own_slot(engine))
-    engine.workers.submit(job.run, guest=guest)
+    try:
+        engine.workers.submit(job.run, guest=guest)
+    except BaseException:  # no thread can be started
+        job.release()
+        raise
     try:
         return await job.end()
     except asyncio.CancelledError:

@@ -235,7 +235,8 @@ class DatabaseManager(Calls, DatabaseInterface):
         its rows do not fit the class: ProgrammingError for the columns, DataError for the first such row.
         """
         limit = self._options.statement_timeout if timeout is None else timeout
-        grouped = self._grouped(group_commit, timeout)
+        # One with a time limit of its own is not kept waiting by others.
+        grouped = (self._group_commit is not None if group_commit is None else group_commit) and timeout is None
         if limit is not None:
             return limited(limit, lambda: self._execute(sql, params, into, grouped))
         return self._execute(sql, params, into, grouped)
@@ -265,10 +266,6 @@ class DatabaseManager(Calls, DatabaseInterface):
         finally:
             if transaction.by_string and not transaction.is_open:
                 set_open(transaction.engine, None)
-
-    def _grouped(self, group_commit: bool | None, timeout: float | None) -> bool:
-        """Whether an INSERT may be written with those of others; not where it has a time limit of its own."""
-        return (self._group_commit is not None if group_commit is None else group_commit) and timeout is None
 
     def _groups_of(self, engine: Engine) -> Groups:
         with self._installing:
@@ -307,7 +304,8 @@ class DatabaseManager(Calls, DatabaseInterface):
     ) -> Rows[Any]:
         """`execute` on a worker thread; its statement is cancelled at the server when the awaiting task is."""
         engine = self._engine
-        if engine is not None and self._grouped(group_commit, timeout) and open_in(engine) is None:
+        grouped = (self._group_commit is not None if group_commit is None else group_commit) and timeout is None
+        if engine is not None and grouped and open_in(engine) is None:
             statement, args = engine.prepare(sql, params, engine.modes)
             groups = self._groups_of(engine)
             if groups.takes(statement):
