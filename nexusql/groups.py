@@ -58,7 +58,7 @@ class GroupCommit:
 class _Entry:
     """One caller's row. `told` is called, in any thread, when the outcome is known."""
 
-    __slots__ = ("args", "error", "loop", "params", "rows", "size", "statement", "told", "withdrawn")
+    __slots__ = ("args", "error", "loop", "params", "rows", "size", "statement", "taken", "told", "withdrawn")
 
     def __init__(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> None:
         self.statement = statement
@@ -68,7 +68,7 @@ class _Entry:
         for value in args or ():
             if value.__class__ is str or value.__class__ is bytes:
                 self.size += len(value)
-        self.withdrawn = False
+        self.taken = self.withdrawn = False
         self.rows = Rows()
         self.error: Exception | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -166,8 +166,7 @@ class Groups:
     def _withdraw(self, entry: _Entry) -> bool:
         """Leave a row out, where it has not been taken; whether that is so."""
         with self._changed:
-            if entry in self._queue:
-                entry.withdrawn = True
+            entry.withdrawn = not entry.taken
             return entry.withdrawn
 
     def _work(self) -> None:
@@ -204,6 +203,7 @@ class Groups:
             entry = self._queue.popleft()
             self._bytes -= entry.size
             if not entry.withdrawn:
+                entry.taken = True
                 group.append(entry)
                 size += entry.size
         return group
