@@ -69,9 +69,12 @@ from nexusql.results import (
 if TYPE_CHECKING:
     from nexusql.aio import AsyncDatabaseManager, AsyncStream, AsyncTransaction
     from nexusql.backends.values import Array, Json
+    from nexusql.events import Event
     from nexusql.groups import GroupCommit
     from nexusql.manager import DatabaseManager
     from nexusql.migrations import MigrationRunner
+    from nexusql.observers import SlowQueryLog, Statistics
+    from nexusql.otel import OpenTelemetry
     from nexusql.stream import Stream
     from nexusql.transaction import Transaction
 
@@ -84,9 +87,13 @@ _LAZY = {
     "AsyncStream": "nexusql.aio",
     "AsyncTransaction": "nexusql.aio",
     "DatabaseManager": "nexusql.manager",
+    "Event": "nexusql.events",
     "GroupCommit": "nexusql.groups",
     "Json": "nexusql.backends.values",
     "MigrationRunner": "nexusql.migrations",
+    "OpenTelemetry": "nexusql.otel",
+    "SlowQueryLog": "nexusql.observers",
+    "Statistics": "nexusql.observers",
     "Stream": "nexusql.stream",
     "Transaction": "nexusql.transaction",
 }
@@ -111,6 +118,7 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "DeadlockDetected",
     "DuplicateColumnWarning",
     "Error",
+    "Event",
     "ForeignKeyViolation",
     "GroupCommit",
     "IMPLEMENTATION",
@@ -127,6 +135,7 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "NotConnectedError",
     "NotNullViolation",
     "NotSupportedError",
+    "OpenTelemetry",
     "OperationalError",
     "ParameterError",
     "ParameterWarning",
@@ -141,6 +150,8 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "Rows",
     "SQLSyntaxError",
     "SerializationFailure",
+    "SlowQueryLog",
+    "Statistics",
     "Stream",
     "StreamWarning",
     "Transaction",

@@ -117,8 +117,9 @@ class Calls(ABC):
         statement, _ = engine.prepare(sql, first, engine.modes)
         rows = chain((first,), given)
         if can_batch(engine, statement) and statement.insert is None:
-            with self._unit() as connection:
-                return execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
+            with self._unit() as connection, engine.observed(statement.verb, sql=sql) as event:
+                event.rows = execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
+            return event.rows
         if statement.insert is not None and statement.plain and statement.order is None:
             options = BulkOptions(columns=statement.insert.columns)
             shapes = StatementShapes(statement.insert, statement.names)

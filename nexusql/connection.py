@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
@@ -9,6 +10,7 @@ from nexusql.backends.base import Backend, Cursor, Raw, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
+from nexusql.events import Event, Observer, observed
 from nexusql.results import Rows
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Effect, Statement
@@ -313,3 +315,41 @@ class Connection:
     def _tolerates(statement: Statement, error: Error) -> bool:
         text = str(error)
         return any(t in text if isinstance(t, str) else t == error.code for t in statement.tolerate)
+
+
+class ObservedConnection(Connection):
+    """A connection that tells observers of what it runs; without observers there is no trace of them."""
+
+    __slots__ = ("observers",)
+
+    observers: Sequence[Observer]
+
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+        """See Connection.run."""
+        with self._observed(statement.verb, statement.source) as event:
+            rows = super().run(statement, args, extend)
+            event.rows = rows.rowcount
+        return rows
+
+    def open_cursor(self, statement: Statement, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See Connection.open_cursor; the time is that until the rows can be read."""
+        with self._observed(statement.verb, statement.source):
+            return super().open_cursor(statement, args, size, alone)
+
+    def begin(self, isolation: str | None, read_only: bool, mode: str) -> None:
+        """See Connection.begin."""
+        with self._observed("BEGIN"):
+            super().begin(isolation, read_only, mode)
+
+    def commit(self) -> None:
+        """See Connection.commit."""
+        with self._observed("COMMIT"):
+            super().commit()
+
+    def rollback(self) -> None:
+        """See Connection.rollback."""
+        with self._observed("ROLLBACK"):
+            super().rollback()
+
+    def _observed(self, operation: str, sql: str = "") -> AbstractContextManager[Event]:
+        return observed(self.observers, Event(operation, sql, self._config, self.server))

@@ -20,6 +20,7 @@ from nexusql.connection import Connection
 from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
+from nexusql.events import Observer
 from nexusql.groups import GroupCommit, Groups
 from nexusql.interfaces import DatabaseInterface
 from nexusql.interrupts import checked_limit, limited, time_left
@@ -78,6 +79,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         adapters: dict[type, Callable[[Any], Any]] | None = None,
         json_dumps: Callable[[Any], str] | None = None,
         json_loads: Callable[[str], Any] | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         self._engine: Engine | None = None
         self._groups: Groups | None = None
@@ -103,6 +105,7 @@ class DatabaseManager(Calls, DatabaseInterface):
             translate,
             strict,
             duplicate_columns,
+            tuple(observers),
         )
         if isinstance(group_commit, GroupCommit):
             self._group_commit: GroupCommit | None = group_commit

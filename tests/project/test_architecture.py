@@ -23,7 +23,7 @@ LEVELS = (
     ("odbc",),
     ("url",),
     ("config", "progress", "results", "rowsource", "sql", "workers"),
-    ("interfaces", "leases", "models"),
+    ("events", "interfaces", "leases", "models"),
     ("backends",),
     ("interrupts",),
     ("connection", "writer"),
@@ -38,8 +38,8 @@ LEVELS = (
     ("blocks",),
     ("groups", "retry"),
     ("manager", "migrations"),
-    ("aio",),
-    ("__init__",),
+    ("aio", "observers", "otel"),
+    ("__init__", "testing"),
     ("cli",),
     ("__main__",),
 )
@@ -49,10 +49,12 @@ THIRD_PARTY = {
     "backends": DRIVERS,
     "cli": {"rich", "typer"},
     "models": {"msgspec", "pydantic"},
+    "otel": {"opentelemetry"},
     "progress": {"rich"},
+    "testing": {"pytest"},
     "_speedups": {"cython"},
 }
-WHEN_USED = {"msgspec", "pydantic", "rich"}  # imported only inside a function
+WHEN_USED = {"msgspec", "opentelemetry", "pydantic", "rich"}  # imported only inside a function
 
 
 class Import(NamedTuple):
