@@ -1,5 +1,6 @@
 """The pytest plugin, as a project that uses nexusql has it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,11 @@ def test_a_database(nexusql_db, nexusql_queries):
         nexusql_db.execute(INSERT, {"id": 1, "text": "kept"})
     assert nexusql_queries.statements[-1] == INSERT
 
-def test_rolled_back(nexusql_db, nexusql_tx):
+@pytest.fixture
+def notes(nexusql_db):
     nexusql_db.execute(CREATE)
+
+def test_rolled_back(notes, nexusql_db, nexusql_tx):
     nexusql_tx.execute(INSERT, {"id": 7, "text": "gone"})
     nexusql_db.execute(INSERT, {"id": 8, "text": "gone"})
     assert nexusql_db.fetch_value("SELECT COUNT(*) FROM notes WHERE id > 6") == 2
@@ -35,7 +39,8 @@ def test_children_before_parents(nexusql_db):
         "DROP TABLE IF EXISTS children",
         "DROP TABLE IF EXISTS parents",
         "CREATE TABLE parents (id INTEGER NOT NULL PRIMARY KEY)",
-        "CREATE TABLE children (id INTEGER NOT NULL PRIMARY KEY, parent INTEGER, FOREIGN KEY (parent) REFERENCES parents (id))",
+        "CREATE TABLE children (id INTEGER NOT NULL PRIMARY KEY, parent INTEGER,"
+        " FOREIGN KEY (parent) REFERENCES parents (id))",
         "INSERT INTO parents (id) VALUES (1)",
         "INSERT INTO children (id, parent) VALUES (1, 1)",
     ):
@@ -60,8 +65,6 @@ def test_the_fixtures_in_a_project_of_their_own(tmp_path: Path, database_url: st
     options = [f"--nexusql-url={url}"] if by == "option" else []
     environment = {"NEXUSQL_TEST_URL": url} if by == "environment" else {}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *options, str(tmp_path)]
-    import os
-
     ran = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, **environment}
     )
