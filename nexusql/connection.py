@@ -1,11 +1,11 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from nexusql._speedups import column_names, extend_dicts
-from nexusql.backends.base import Backend, Cursor, Raw, Status
+from nexusql._speedups import column_names
+from nexusql.backends.base import Backend, Cursor, Extend, Raw, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
@@ -16,8 +16,6 @@ from nexusql.sql.statement import Effect, Statement
 logger = logging.getLogger("nexusql.connection")
 
 T = TypeVar("T")
-# Appends a driver's rows, with these column names, to a result; True where two names are equal.
-Extend = Callable[[Rows[Any], Iterable[Any], tuple[str, ...]], bool]
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -42,6 +40,7 @@ class Connection:
     __slots__ = (
         "_backend",
         "_execute",
+        "_extend_dicts",
         "_iterates",
         "_modes_known",
         "_raw",
@@ -58,6 +57,7 @@ class Connection:
     def __init__(self, backend: Backend, raw: Raw, modes: SessionModes, server: str) -> None:
         self._backend = backend
         self._execute = backend.executor(raw)
+        self._extend_dicts = backend.extend_dicts
         self._raw = raw
         # SQLite has no session modes, so there is nothing to look at before each statement.
         self._iterates = backend.capabilities.fast_iteration
@@ -114,8 +114,8 @@ class Connection:
             self.modes = modes
             self.needs_reset = True
 
-    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
-        """Run a plan with bound arguments; rows as `extend` takes them, empty where the statement gives none.
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend | None = None) -> Rows:
+        """Run a plan with bound arguments; rows as `extend` takes them, else dicts, empty where it gives none.
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
@@ -129,7 +129,8 @@ class Connection:
                     rows.rowcount = cursor.rowcount
             else:
                 names = self.name_columns(description)
-                self.duplicates = extend(rows, cursor if self._iterates else cursor.fetchall(), names)
+                source = cursor if self._iterates else cursor.fetchall()
+                self.duplicates = (extend or self._extend_dicts)(rows, source, names)
                 rows.columns = names
                 rows.rowcount = len(rows)
             return rows
@@ -139,7 +140,7 @@ class Connection:
             self._interrupted()
             raise
 
-    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend | None = None) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
         changes_session = self._expect_change(statement)
         try:

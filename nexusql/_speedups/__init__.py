@@ -11,6 +11,7 @@ from nexusql._speedups.codes import (
     BOOL,
     BOOL_INT,
     BYTES,
+    CALLED,
     DATE,
     DATETIME,
     END,
@@ -20,6 +21,7 @@ from nexusql._speedups.codes import (
     INT,
     OTHER,
     STR,
+    TIMEDELTA,
 )
 
 
@@ -30,6 +32,7 @@ def _flag(name: str) -> bool:
 if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
     from nexusql._speedups.binder import bind, bind_sequence, flat_rows
     from nexusql._speedups.encoder import copy_rows, literal_rows
+    from nexusql._speedups.packets import decode_row, decode_rows
     from nexusql._speedups.records import column_names, extend_dicts
     from nexusql._speedups.scanner import scan
 
@@ -38,6 +41,7 @@ else:
     try:
         from nexusql._speedups._binder_c import bind, bind_sequence, flat_rows
         from nexusql._speedups._encoder_c import copy_rows, literal_rows
+        from nexusql._speedups._packets_c import decode_row, decode_rows
         from nexusql._speedups._records_c import column_names, extend_dicts
         from nexusql._speedups._scanner_c import scan
 
@@ -47,6 +51,7 @@ else:
             raise
         from nexusql._speedups.binder import bind, bind_sequence, flat_rows
         from nexusql._speedups.encoder import copy_rows, literal_rows
+        from nexusql._speedups.packets import decode_row, decode_rows
         from nexusql._speedups.records import column_names, extend_dicts
         from nexusql._speedups.scanner import scan
 
@@ -56,6 +61,7 @@ __all__ = [
     "BOOL",
     "BOOL_INT",
     "BYTES",
+    "CALLED",
     "DATE",
     "DATETIME",
     "END",
@@ -66,10 +72,13 @@ __all__ = [
     "INT",
     "OTHER",
     "STR",
+    "TIMEDELTA",
     "bind",
     "bind_sequence",
     "column_names",
     "copy_rows",
+    "decode_row",
+    "decode_rows",
     "extend_dicts",
     "flat_rows",
     "literal_rows",

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql
-from pymysql.connections import MAX_PACKET_LEN, MySQLResult
-from pymysql.constants import COMMAND, ER
+from pymysql.connections import MAX_PACKET_LEN
+from pymysql.constants import ER
 
 from nexusql.backends.base import Raw
-from nexusql.backends.mysql.error_codes import DOOMING, HANGS_UP
+from nexusql.backends.mysql import hooks
+from nexusql.backends.mysql.error_codes import DOOMING
+from nexusql.backends.mysql.rows import ask, hang_up
 from nexusql.config import ConnectionConfig
 
 logger = logging.getLogger("nexusql.stream")
@@ -27,24 +29,6 @@ ERROR, EOF = 0xFF, 0xFE  # what a packet begins with that is no row
 
 # As the server shows a statement in its list: without what surrounds it. Beyond the basic plane it shows other signs.
 _SHOWN = re.compile("[\x00-\uffff]{0,1000}")
-
-
-def hang_up(raw: Raw, error: BaseException) -> None:
-    """Close a session on which the server has hung up, or whose reply was not read to its end: the next reply would be
-    the rest of this one."""
-    if isinstance(error, pymysql.err.MySQLError):
-        over = bool(error.args) and error.args[0] in HANGS_UP
-    else:
-        over = not isinstance(error, UnicodeEncodeError)  # nothing was sent
-    if over:
-        raw._force_close()
-
-
-class _Result(MySQLResult):
-    """A result that reads nothing when it is dropped: a finaliser has no time, and a forked child no right to it."""
-
-    def __del__(self) -> None:
-        return
 
 
 class MysqlCursor:
@@ -60,13 +44,10 @@ class MysqlCursor:
             if not raw.expects_slow_reader:
                 raw.query(f"SET SESSION net_write_timeout = GREATEST(@@SESSION.net_write_timeout, {SLOWEST_READER})")
                 raw.expects_slow_reader = True
-            raw._execute_command(COMMAND.COM_QUERY, text)
-            self._result: Any = _Result(raw)
-            self._result.init_unbuffered_query()
         except BaseException as error:
             hang_up(raw, error)
             raise
-        raw._result = self._result
+        self._result = ask(raw, text)
         self.description: Sequence[Sequence[Any]] = self._result.description or ()
 
     @property
@@ -75,9 +56,12 @@ class MysqlCursor:
         return bool(self._result.unbuffered_active)
 
     def fetch(self) -> Sequence[Any]:
-        """The next rows. They are decoded when their packets have been read: a value that cannot be read breaks nothing
-        but its own piece."""
+        """The next rows. A value that cannot be read breaks nothing but its own piece."""
         raw, result = self._raw, self._result
+        if not hooks.WHY_NOT:
+            rows: list[Any] = []
+            result.read_rows(rows, None, self._size)
+            return rows
         packets: list[Any] = []
         try:
             while result.unbuffered_active and len(packets) < self._size:

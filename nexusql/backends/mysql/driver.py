@@ -4,8 +4,10 @@ import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -15,9 +17,11 @@ from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.deadline import cut_after, readiness, within
 from nexusql.backends.errors import driver_error
+from nexusql.backends.mysql import hooks
 from nexusql.backends.mysql.bulk import MysqlBulk
-from nexusql.backends.mysql.cursor import MysqlCursor, hang_up
+from nexusql.backends.mysql.cursor import MysqlCursor
 from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
+from nexusql.backends.mysql.rows import Reply, extend_dicts, hang_up
 from nexusql.backends.mysql.syntax import SYNTAX
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, seconds
@@ -118,6 +122,10 @@ class MysqlBackend(CommonBackend):
     def __init__(self, values: Values) -> None:
         super().__init__(values)
         self.bulk = MysqlBulk(values, self.execute, self.mogrify)
+        self._decodes = not hooks.WHY_NOT
+        if self._decodes:
+            self.capabilities = replace(self.capabilities, fast_iteration=True)
+            self.extend_dicts = extend_dicts
 
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open a session in utf8mb4. The driver's time-out ends once the server has accepted, so the wait is bounded
@@ -206,6 +214,13 @@ class MysqlBackend(CommonBackend):
             hang_up(raw, error)
             raise
         return cursor
+
+    def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
+        """Gives a Reply where the compiled core reads the rows, else the driver's cursor."""
+        return partial(self._ask if self._decodes else self.execute, raw)
+
+    def _ask(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Reply:
+        return Reply(raw, text if args is None else self.mogrify(raw, text, args))
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mysql.cursor."""
