@@ -1,5 +1,5 @@
-"""Whether PyMySQL is such that `rows.py` can read past it. What that needs is not public, so it is tried, once, when this
-module is loaded: replies that are written here are read both ways, and must come to the same.
+"""Whether PyMySQL is such that `rows.py` can read past it. What that needs is not public, so it is tried, once, when
+this module is loaded: replies that are written here are read both ways, and must come to the same.
 
 The parts of PyMySQL are Connection._execute_command, _read_packet, _rfile, _next_seq_id, _result and _force_close, and
 MySQLResult.init_unbuffered_query, _check_packet_is_eof, converters, connection and unbuffered_active.
@@ -39,9 +39,8 @@ def _text(data: bytes | None) -> bytes:
 
 
 def _column(kind: int, charset: int) -> bytes:
-    return b"".join(map(_text, (b"def", b"", b"", b"", b"a", b""))) + struct.pack(
-        "<BHIBHBH", 12, charset, 9, kind, 0, 0, 0
-    )
+    texts = b"".join(map(_text, (b"def", b"", b"", b"", b"a", b"")))
+    return texts + struct.pack("<BHIBHBH", 12, charset, 9, kind, 0, 0, 0)
 
 
 def _replies() -> tuple[bytes, ...]:

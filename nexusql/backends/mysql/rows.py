@@ -1,10 +1,10 @@
 """The rows of a result, read past PyMySQL: the compiled decoder takes whole packets out of what the connection has
-buffered. What is more than a plain row is left to PyMySQL: a packet cut off or continued, the end of the rows, an error,
-a lost connection. `hooks.py` tells whether PyMySQL is such that this can be done.
+buffered. What is more than a plain row is left to PyMySQL: a packet cut off or continued, the end of the rows, an
+error, a lost connection. `hooks.py` tells whether PyMySQL is such that this can be done.
 """
 
 import sys
-from collections.abc import Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pymysql
@@ -46,14 +46,15 @@ class Result(MySQLResult):
     connection: Any
     converters: list[Any]
     unbuffered_active: bool  # until the last row, or an error in its place, has been read
-    has_next: int | None
+    _check_packet_is_eof: Callable[[Any], bool]
+    _read_row_from_packet: Callable[[Any], tuple[Any, ...]]
     _kinds: bytes | None = None
     _rules: tuple[Any, ...] = ()
 
     def __del__(self) -> None:
         return
 
-    def read_rows(self, out: MutableSequence[Any], names: tuple[str, ...] | None, most: int = sys.maxsize) -> None:
+    def read_rows(self, out: list[Any], names: tuple[str, ...] | None, most: int = sys.maxsize) -> None:
         """Append the next rows, `most` at most: dicts by `names`, tuples where there are none. A value that cannot be
         read raises what its converter raises, and leaves the session behind its row; all else that fails closes it."""
         assert decode_rows is not None
@@ -101,12 +102,13 @@ class Result(MySQLResult):
         return payload
 
     def _row(self, payload: bytes, names: tuple[str, ...] | None) -> Any:
-        assert decode_row is not None and self._kinds is not None
+        assert decode_row is not None
+        assert self._kinds is not None
         row = decode_row(payload, self._kinds, self._rules, names)
         if row is None:
-            error = pymysql.err.InternalError("a row does not have the columns that the server has announced")
-            self._fail(error)
-            raise error
+            self.unbuffered_active = False
+            self.connection._force_close()
+            raise pymysql.err.InternalError("the server has sent a row that does not have the columns it has announced")
         return row
 
     def _fail(self, error: BaseException) -> None:
@@ -138,19 +140,19 @@ class Reply:
         self._raw = raw
         self._result = ask(raw, text)
         self.description: Sequence[Sequence[Any]] | None = self._result.description
-        self.rowcount: int = self._result.affected_rows
+        self.rowcount = self._result.affected_rows
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
         self._read(rows, None)
         return iter(rows)
 
-    def extend_dicts(self, out: MutableSequence[dict[str, Any]], names: tuple[str, ...]) -> bool:
+    def extend_dicts(self, out: list[dict[str, Any]], names: tuple[str, ...]) -> bool:
         """Append the rows as dicts; True where two names are equal, so that the last won."""
         self._read(out, names)
         return len(out) > 0 and len(out[-1]) < len(names)
 
-    def _read(self, out: MutableSequence[Any], names: tuple[str, ...] | None) -> None:
+    def _read(self, out: list[Any], names: tuple[str, ...] | None) -> None:
         try:
             self._result.read_rows(out, names)
         except BaseException as error:
@@ -158,6 +160,6 @@ class Reply:
             raise
 
 
-def extend_dicts(out: MutableSequence[dict[str, Any]], rows: Reply, names: tuple[str, ...]) -> bool:
+def extend_dicts(out: list[dict[str, Any]], rows: Reply, names: tuple[str, ...]) -> bool:
     """`_speedups.extend_dicts` for the rows of a Reply: straight into dicts."""
     return rows.extend_dicts(out, names)
