@@ -138,7 +138,7 @@ def test_a_value_that_cannot_be_read_is_told_so(
 def test_a_server_that_falls_silent_is_left_in_time(server: HostileServer) -> None:
     server.closes = False
     server.reply = [begun() + b"\x05\0"]
-    with DatabaseManager(f"{server.url}?read_timeout=0.3", pool_min=0) as db:
+    with DatabaseManager(f"{server.url}&read_timeout=0.3", pool_min=0) as db:
         for read in (lambda: db.fetch_all(QUERY), lambda: stream(db)):
             started = time.monotonic()
             with pytest.raises(ConnectionLost):

@@ -56,7 +56,7 @@ class HostileServer:
     @property
     def url(self) -> str:
         """Where it is reached."""
-        return f"mysql://root@127.0.0.1:{self._listener.getsockname()[1]}/test"
+        return f"mysql://root@127.0.0.1:{self._listener.getsockname()[1]}/test?tls=off"
 
     def __enter__(self) -> "HostileServer":
         self._start(self._accept)
@@ -83,6 +83,7 @@ class HostileServer:
                 client, _ = self._listener.accept()
             except OSError:  # closed
                 return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sessions += 1
             self._open.append(client)
             self._start(self._serve, client)
