@@ -85,6 +85,7 @@ class Backend(Protocol):
     no_args: tuple[()] | None  # what `execute` is given for a statement without parameters
     fits: bool  # whether `fit` has anything to do for this database
     extend_dicts: Extend  # rows as dicts, by whatever is fastest for what `executor` gives
+    row_reader: str  # what reads rows from the server, and where that is not the fastest there is, why
     bulk: "BulkWrites"
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:

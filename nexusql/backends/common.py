@@ -21,6 +21,7 @@ class CommonBackend(ABC):
     no_args: tuple[()] | None = None  # with an empty tuple psycopg2 and PyMySQL would look for % in the text
     fits = False
     extend_dicts: Extend = staticmethod(extend_dicts)
+    row_reader = "the driver"
 
     def __init__(self, values: Values) -> None:
         self._values = values

@@ -126,6 +126,7 @@ class MysqlBackend(CommonBackend):
         if self._decodes:
             self.capabilities = replace(self.capabilities, fast_iteration=True)
             self.extend_dicts = extend_dicts
+        self.row_reader = "the compiled core" if self._decodes else f"the driver: {hooks.WHY_NOT}"
 
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open a session in utf8mb4. The driver's time-out ends once the server has accepted, so the wait is bounded
