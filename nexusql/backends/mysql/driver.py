@@ -21,7 +21,7 @@ from nexusql.backends.mysql import hooks
 from nexusql.backends.mysql.bulk import MysqlBulk
 from nexusql.backends.mysql.cursor import MysqlCursor
 from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
-from nexusql.backends.mysql.rows import Reply, extend_dicts, hang_up
+from nexusql.backends.mysql.rows import Reply, extend_dicts, hang_up, read_ahead
 from nexusql.backends.mysql.syntax import SYNTAX
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, seconds
@@ -371,6 +371,8 @@ def _open(config: ConnectionConfig, timeout: float) -> Connection:
     raw.password = b""
     raw._read_timeout, raw._write_timeout = after
     raw.has_something_to_say = readiness(raw._sock.fileno())
+    if not hooks.WHY_NOT:
+        read_ahead(raw)
     return raw
 
 

@@ -27,6 +27,14 @@ KINDS: dict[Any, int] = {
     ("ascii", converters.convert_timedelta): TIMEDELTA,
 }
 
+READ_AHEAD = 1 << 16  # bytes
+
+
+def read_ahead(raw: Raw) -> None:
+    """Have a connection on which nothing is under way take more from its socket at once than PyMySQL does."""
+    raw._rfile.close()
+    raw._rfile = raw._sock.makefile("rb", READ_AHEAD)
+
 
 def hang_up(raw: Raw, error: BaseException) -> None:
     """Close a session on which the server has hung up, or whose reply was not read to its end: the next reply would be
