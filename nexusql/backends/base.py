@@ -123,7 +123,7 @@ class Backend(Protocol):
 
     def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
         """`execute` bound to a connection: where it can be, the driver's own call, because each Python frame counts.
-        What it gives has all its rows read, or left, before the connection is used again."""
+        The rows of what it gives are read before the connection is used again."""
         ...
 
     def execute_batch(self, raw: Raw, text: str, rows: Iterable[Sequence[Any]]) -> int:
