@@ -270,13 +270,20 @@ def _without(name: str, kind: str) -> Callable[[pytest.MonkeyPatch], None]:
     return change
 
 
-def _reads_tuples_of_bytes(patch: pytest.MonkeyPatch) -> None:
+def _gives_bytes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         pymysql.connections.MySQLResult, "_read_row_from_packet", lambda self, packet: (packet.get_all_data(),)
     )
 
 
-def _counts_from_two(patch: pytest.MonkeyPatch) -> None:
+def _reads_from_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    def read_bytes(*args: Any) -> bytes:
+        raise pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
+
+    patch.setattr(pymysql.connections.Connection, "_read_bytes", read_bytes)
+
+
+def _counts_in_words(patch: pytest.MonkeyPatch) -> None:
     connection: Any = pymysql.connections.Connection
     send = connection._execute_command
 
@@ -295,8 +302,9 @@ def _counts_from_two(patch: pytest.MonkeyPatch) -> None:
         _without("_execute_command", "Connection"),
         _without("_check_packet_is_eof", "MySQLResult"),
         _without("init_unbuffered_query", "MySQLResult"),
-        _reads_tuples_of_bytes,
-        _counts_from_two,
+        _gives_bytes,
+        _reads_from_elsewhere,
+        _counts_in_words,
     ],
 )
 def test_another_pymysql_reads_its_rows_itself(change: Callable[[pytest.MonkeyPatch], None]) -> None:
