@@ -206,9 +206,13 @@ class MysqlBackend(CommonBackend):
     def execute(self, raw: Raw, text: str | bytes, args: Sequence[Any] | None) -> Any:
         """Run driver text. A session whose reply could not be read to its end is closed: the next reply would be the
         rest of this one."""
-        cursor = raw.cursor()
         if args is not None and isinstance(text, str):
             text = self.mogrify(raw, text, args)
+        if self._decodes:
+            reply = Reply(raw, text)
+            reply.fetchall()
+            return reply
+        cursor = raw.cursor()
         try:
             cursor.execute(text)
         except BaseException as error:

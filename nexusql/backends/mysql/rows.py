@@ -140,20 +140,28 @@ def ask(raw: Raw, text: str | bytes) -> Result:
 
 
 class Reply:
-    """What a statement gave, as a driver's cursor has it; its rows are read when they are asked for, once."""
+    """What a statement gave, as a driver's cursor has it. Its rows are read from the server when they are asked for, as
+    dicts or as tuples; they can be asked for as tuples again."""
 
-    __slots__ = ("_raw", "_result", "description", "rowcount")
+    __slots__ = ("_raw", "_result", "_rows", "description", "lastrowid", "rowcount")
 
     def __init__(self, raw: Raw, text: str | bytes) -> None:
         self._raw = raw
         self._result = ask(raw, text)
         self.description: Sequence[Sequence[Any]] | None = self._result.description
         self.rowcount = self._result.affected_rows
+        self.lastrowid = self._result.insert_id
+        self._rows: list[tuple[Any, ...]] = []
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The rows as tuples."""
+        if self._result.unbuffered_active:
+            self._read(self._rows, None)
+            self.rowcount = len(self._rows)
+        return self._rows
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
-        self._read(rows, None)
-        return iter(rows)
+        return iter(self.fetchall())
 
     def extend_dicts(self, out: list[dict[str, Any]], names: tuple[str, ...]) -> bool:
         """Append the rows as dicts; True where two names are equal, so that the last won."""
