@@ -119,7 +119,7 @@ assert scan("a :b", 0, 0) == ("w :", [1, 2, 4])
 rows = iter([(datetime(2026, 1, 2),)])
 assert copy_rows(None, rows, None, False, (DATETIME,), (repr,), 9, 99, None)[0].strip() == b"2026-01-02 00:00:00"
 rule = ("ascii", date.fromisoformat)
-assert decode_row(b"\\x0a2026-01-02", bytes([DATE]), (rule,), None) == (date(2026, 1, 2),)
+assert decode_row(bytes([10]) + b"2026-01-02", bytes([DATE]), (rule,), None) == (date(2026, 1, 2),)
 ''')
 interpreters.destroy(where)
 print("failed" if error else "done", error or "")
