@@ -12,7 +12,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # Each is compiled under a second name, scanner.py as _scanner_c, so that both can be imported side by side.
-MODULES = ("scanner", "binder", "records", "encoder")
+MODULES = ("scanner", "binder", "records", "encoder", "packets")
 
 DIRECTIVES = {"language_level": 3, "subinterpreters_compatible": "own_gil"}
 # With the directive alone a subinterpreter with its own GIL refuses the import.

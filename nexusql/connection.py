@@ -1,12 +1,12 @@
 """One open connection: runs statements, fetches rows, and turns the driver's errors into nexusql's."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from nexusql._speedups import column_names, extend_dicts
-from nexusql.backends.base import Backend, Cursor, Raw, Status
+from nexusql._speedups import column_names
+from nexusql.backends.base import Backend, Cursor, Extend, Raw, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
@@ -18,8 +18,6 @@ from nexusql.sql.statement import Effect, Statement
 logger = logging.getLogger("nexusql.connection")
 
 T = TypeVar("T")
-# Appends a driver's rows, with these column names, to a result; True where two names are equal.
-Extend = Callable[[Rows[Any], Iterable[Any], tuple[str, ...]], bool]
 
 
 def suffixed_names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -45,6 +43,7 @@ class Connection:
         "_backend",
         "_config",
         "_execute",
+        "_extend_dicts",
         "_iterates",
         "_modes_known",
         "_raw",
@@ -62,6 +61,7 @@ class Connection:
         self._backend = backend
         self._config = config
         self._execute = backend.executor(raw)
+        self._extend_dicts = backend.extend_dicts
         self._raw = raw
         # SQLite has no session modes, so there is nothing to look at before each statement.
         self._iterates = backend.capabilities.fast_iteration
@@ -118,8 +118,8 @@ class Connection:
             self.modes = modes
             self.needs_reset = True
 
-    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
-        """Run a plan with bound arguments; rows as `extend` takes them, empty where the statement gives none.
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend | None = None) -> Rows:
+        """Run a plan with bound arguments; rows as `extend` takes them, else dicts, empty where it gives none.
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
@@ -133,7 +133,8 @@ class Connection:
                     rows.rowcount = cursor.rowcount
             else:
                 names = self.name_columns(description)
-                self.duplicates = extend(rows, cursor if self._iterates else cursor.fetchall(), names)
+                source = cursor if self._iterates else cursor.fetchall()
+                self.duplicates = (extend or self._extend_dicts)(rows, source, names)
                 rows.columns = names
                 rows.rowcount = len(rows)
             return rows
@@ -143,7 +144,7 @@ class Connection:
             self._interrupted()
             raise
 
-    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+    def run_special(self, statement: Statement, args: Sequence[Any] | None, extend: Extend | None = None) -> Rows:
         """Run a plan that carries tolerated errors or effects on the session."""
         changes_session = self._expect_change(statement)
         try:
@@ -324,7 +325,7 @@ class ObservedConnection(Connection):
 
     observers: Sequence[Observer]
 
-    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend | None = None) -> Rows:
         """See Connection.run."""
         with self._observed(statement.verb, statement.source) as event:
             rows = super().run(statement, args, extend)

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nexusql._speedups import bind, bind_sequence, extend_dicts
-from nexusql.backends.base import Backend, Capabilities, Cursor, Status
+from nexusql._speedups import bind, bind_sequence
+from nexusql.backends.base import Backend, Capabilities, Cursor, Extend, Status
 from nexusql.backends.errors import driver_error
 from nexusql.backends.tables import Table
 from nexusql.config import ConnectionConfig
-from nexusql.connection import Connection, Extend, ObservedConnection, suffixed_names
+from nexusql.connection import Connection, ObservedConnection, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
     ConnectionLost,
@@ -164,9 +164,10 @@ class Engine:
             connection.apply_settings(self._settings)
 
     def run(
-        self, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend = extend_dicts
+        self, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend | None = None
     ) -> Rows:
-        """Run a prepared statement on a connection of the pool, committed at once; rows as `extend` takes them."""
+        """Run a prepared statement on a connection of the pool, committed at once; rows as `extend` takes them, else
+        dicts."""
         writer = None if statement.reads else self.writer
         if writer is not None:
             writer.acquire(lasting=False)
@@ -208,7 +209,7 @@ class Engine:
         statement: Statement,
         args: Sequence[Any] | None,
         params: Params,
-        extend: Extend = extend_dicts,
+        extend: Extend | None = None,
     ) -> Rows:
         """Run a prepared statement on a leased connection; prepared again where that session reads text otherwise."""
         statement, args = self._fitted(connection, statement, args, params)
@@ -314,7 +315,12 @@ class Engine:
         return error
 
     def _run_special(
-        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
+        self,
+        connection: Connection,
+        statement: Statement,
+        args: Sequence[Any] | None,
+        params: Params,
+        extend: Extend | None,
     ) -> Rows:
         self._report(statement, params)
         setting = self.backend.session_setting(statement)

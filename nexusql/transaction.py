@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from nexusql._speedups import extend_dicts
-from nexusql.backends.base import Status
+from nexusql.backends.base import Extend, Status
 from nexusql.backends.errors import without_frames
 from nexusql.calls import Calls
-from nexusql.connection import Connection, Extend
+from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
     Error,
@@ -140,7 +139,7 @@ class Transaction(Calls):
             try:
                 if call is not None:
                     call.enter(connection)
-                rows = self._run(connection, statement, args, params, extend_dicts if build is None else keep_rows)
+                rows = self._run(connection, statement, args, params, None if build is None else keep_rows)
             except Error as error:
                 self._failed(connection, error)
                 raise
@@ -156,7 +155,7 @@ class Transaction(Calls):
                 statement, args = self._engine.prepare(sql, params, connection.modes)
                 if statement.control is not None:
                     raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
-                total += self._run(self._usable(), statement, args, params, extend_dicts).rowcount
+                total += self._run(self._usable(), statement, args, params).rowcount
         return total
 
     def _running(self) -> Engine:
@@ -344,7 +343,12 @@ class Transaction(Calls):
             self._doom = self._doom or kept
 
     def _run(
-        self, connection: Connection, statement: Statement, args: Sequence[Any] | None, params: Params, extend: Extend
+        self,
+        connection: Connection,
+        statement: Statement,
+        args: Sequence[Any] | None,
+        params: Params,
+        extend: Extend | None = None,
     ) -> Rows:
         if statement.effects & Effect.DDL:
             self._ddl = True

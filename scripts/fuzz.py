@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "fuzz"
 SITE = FOLDER / "site"
 CORPUS = FOLDER / "corpus"
-MODULES = ("scanner", "binder", "records", "encoder")
+MODULES = ("scanner", "binder", "records", "encoder", "packets")
 COVERAGE = "-fsanitize=fuzzer-no-link"
 CHECKS = "-fsanitize=address,undefined -fno-sanitize-recover=all"
 COMPILE = f"{CHECKS} -UNDEBUG -fno-omit-frame-pointer -DNEXUSQL_TIGHT_BUFFER"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from cases.entry import Entry, Sizes, in_turn
-from harness import Case, Goal, at_most
+from harness import Case, Goal, at_most, faster
 from peers.base import Peer, Ways
 from place import INTERPRETED, NAMES, open_place
 from workload import ALL_ROWS, BENCH, ONE_ROW, bench
@@ -22,9 +22,12 @@ def one_goals(kind: str) -> list[Goal]:
 
 
 def many_goals(kind: str) -> list[Goal]:
-    """Many rows, against the driver's bare tuples; the interpreted core against dict(zip())."""
+    """Many rows, against the driver's bare tuples, and on MySQL against dicts of both drivers; the interpreted core
+    against dict(zip())."""
     if INTERPRETED:
         return [at_most(INTERPRETED_FACTOR, f"{DRIVER[kind]} + dict(zip())")]
+    if kind == "mysql":
+        return [faster(4, "PyMySQL, DictCursor"), at_most(0.75, "mysqlclient, DictCursor")]
     return [at_most(MANY[kind], f"{DRIVER[kind]}, tuples")] if kind in MANY else []
 
 

@@ -23,6 +23,7 @@ from nexusql._speedups.codes import (
     BOOL,
     BOOL_INT,
     BYTES,
+    CALLED,
     DATE,
     DATETIME,
     END,
@@ -32,6 +33,7 @@ from nexusql._speedups.codes import (
     INT,
     OTHER,
     STR,
+    TIMEDELTA,
     UNFIT,
 )
 
@@ -43,6 +45,7 @@ def _flag(name: str) -> bool:
 if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
     from nexusql._speedups.binder import bind, bind_sequence, flat_rows
     from nexusql._speedups.encoder import binary_rows, copy_rows, literal_rows
+    from nexusql._speedups.packets import decode_row, decode_rows
     from nexusql._speedups.records import column_names, extend_dicts
     from nexusql._speedups.scanner import scan
 
@@ -51,6 +54,7 @@ else:
     try:
         from nexusql._speedups._binder_c import bind, bind_sequence, flat_rows
         from nexusql._speedups._encoder_c import binary_rows, copy_rows, literal_rows
+        from nexusql._speedups._packets_c import decode_row, decode_rows
         from nexusql._speedups._records_c import column_names, extend_dicts
         from nexusql._speedups._scanner_c import scan
 
@@ -60,6 +64,7 @@ else:
             raise
         from nexusql._speedups.binder import bind, bind_sequence, flat_rows
         from nexusql._speedups.encoder import binary_rows, copy_rows, literal_rows
+        from nexusql._speedups.packets import decode_row, decode_rows
         from nexusql._speedups.records import column_names, extend_dicts
         from nexusql._speedups.scanner import scan
 
@@ -81,6 +86,7 @@ __all__ = [
     "BOOL",
     "BOOL_INT",
     "BYTES",
+    "CALLED",
     "DATE",
     "DATETIME",
     "END",
@@ -91,12 +97,15 @@ __all__ = [
     "INT",
     "OTHER",
     "STR",
+    "TIMEDELTA",
     "UNFIT",
     "binary_rows",
     "bind",
     "bind_sequence",
     "column_names",
     "copy_rows",
+    "decode_row",
+    "decode_rows",
     "extend_dicts",
     "flat_rows",
     "literal_rows",

@@ -1,4 +1,4 @@
-"""The numbers that the encoders and the binder share with their callers."""
+"""The numbers that the encoders, the binder and the decoder share with their callers."""
 
 # How a column's values of these exact types are written without its converter.
 STR = 1
@@ -23,6 +23,9 @@ AS_TIMESTAMP = 8
 AS_TIMESTAMPTZ = 9
 AS_DATE = 10
 AS_UUID = 11
+# What else a column of a row packet can be decoded to; neither is a bit of a mask.
+CALLED = 0  # whatever its converter gives
+TIMEDELTA = 3
 
 # Why a call stopped.
 FULL = 0  # at a limit

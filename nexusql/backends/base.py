@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nexusql.backends.bulk import BulkWrites
 
 Raw = Any  # a driver's connection
+# Appends a driver's rows, with these column names, to a result; True where two names are equal.
+Extend = Callable[[Any, Any, tuple[str, ...]], bool]
 
 
 class Status(Enum):
@@ -82,6 +84,8 @@ class Backend(Protocol):
     adapters: dict[type, Adapter | None]
     no_args: tuple[()] | None  # what `execute` is given for a statement without parameters
     fits: bool  # whether `fit` has anything to do for this database
+    extend_dicts: Extend  # rows as dicts, by whatever is fastest for what `executor` gives
+    row_reader: str  # what reads rows from the server, and where that is not the fastest there is, why
     bulk: "BulkWrites"
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
@@ -131,7 +135,8 @@ class Backend(Protocol):
         ...
 
     def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
-        """`execute` bound to a connection: where it can be, the driver's own call, because each Python frame counts."""
+        """`execute` bound to a connection: where it can be, the driver's own call, because each Python frame counts.
+        The rows of what it gives are read before the connection is used again."""
         ...
 
     def execute_batch(self, raw: Raw, text: str, rows: Iterable[Sequence[Any]]) -> int:

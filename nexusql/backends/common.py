@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from nexusql.backends.base import Capabilities, Raw
+from nexusql._speedups import extend_dicts
+from nexusql.backends.base import Capabilities, Extend, Raw
 from nexusql.backends.errors import driver_error
 from nexusql.backends.values import Values, dumps
 from nexusql.config import ConnectionConfig
@@ -19,6 +20,8 @@ class CommonBackend(ABC):
     capabilities = Capabilities()
     no_args: tuple[()] | None = None  # with an empty tuple psycopg2 and PyMySQL would look for % in the text
     fits = False
+    extend_dicts: Extend = staticmethod(extend_dicts)
+    row_reader = "the driver"
 
     def __init__(self, values: Values) -> None:
         self._values = values

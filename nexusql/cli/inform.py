@@ -51,6 +51,7 @@ def facts_of(database: DatabaseManager) -> dict[str, Any]:
         "capabilities": asdict(engine.capabilities),
         "migrations": _migrations(database),
         "fast paths": [*(f"compiled {name}" for name in ("scanner", "binder", "records") if compiled), BULK[kind]],
+        "rows read by": engine.backend.row_reader,
         "drivers": {name: _driver(module) for name, module in DRIVERS.items()},
     }
 

@@ -12,6 +12,7 @@ import pytest
 
 import servers
 from driving import Driven, driven
+from nexusql import DatabaseManager
 from nexusql.errors import OperationalError
 from throwaway import MariaDB, Postgres, Server
 
@@ -49,7 +50,7 @@ def server(request: pytest.FixtureRequest, certificates: Path) -> Iterator[Serve
     if request.param == "postgresql":
         made = Postgres(ssl="on", ssl_cert_file=str(certificate), ssl_key_file=str(key))
     else:
-        made = MariaDB(ssl_cert=str(certificate), ssl_key=str(key))
+        made = MariaDB(ssl_cert=str(certificate), ssl_key=str(key), max_allowed_packet=64 << 20)
     if os.geteuid() == 0:
         owner = pwd.getpwnam(made.user)
         os.chown(key, owner.pw_uid, owner.pw_gid)
@@ -112,3 +113,27 @@ def test_a_server_without_tls_is_refused_where_tls_is_required(kind: str, level:
             pytest.skip("the server offers TLS")
     with pytest.raises(OperationalError, match=r"(?i)ssl"):
         driven(url).__enter__()
+
+
+def test_rows_come_by_tls(server: Server) -> None:
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)"
+    sql = f"{numbers} SELECT i, REPEAT('é', i) AS t FROM n"
+    expected = [{"i": number, "t": "é" * number} for number in range(1, 901)]
+    with DatabaseManager(with_tls(server, "require")) as db:
+        assert db.fetch_all(sql) == expected
+        with db.stream(sql, chunk_size=7) as rows:
+            assert list(rows) == expected
+
+
+# Of a blob, beside two numbers: a packet that is just not full, just full, so that an empty one follows, continued, and
+# continued twice.
+@pytest.mark.parametrize("size", [2**24 - 10, 2**24 - 9, 2**24 + 1, 2**25 + 1])
+def test_a_row_is_longer_than_a_packet(server: Server, size: int) -> None:
+    if server.kind != "mysql":
+        pytest.skip("it has no such packets")
+    sql = "SELECT 1 AS a, CAST(REPEAT('x', :size) AS BINARY) AS t, 2 AS b UNION ALL SELECT 3, X'00', NULL"
+    expected = [{"a": 1, "t": b"x" * size, "b": 2}, {"a": 3, "t": b"\0", "b": None}]
+    with DatabaseManager(with_tls(server, "require")) as db:
+        assert db.fetch_all(sql, {"size": size}) == expected
+        with db.stream(sql, {"size": size}) as rows:
+            assert list(rows) == expected

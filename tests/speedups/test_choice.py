@@ -112,12 +112,14 @@ where = make()
 error = interpreters.run_string(where, '''
 import sys
 sys.path.insert(0, %r)
-from datetime import datetime
-from nexusql._speedups import DATETIME, IMPLEMENTATION, copy_rows, scan
+from datetime import date, datetime
+from nexusql._speedups import DATE, DATETIME, IMPLEMENTATION, copy_rows, decode_row, scan
 assert IMPLEMENTATION == "cython", IMPLEMENTATION
 assert scan("a :b", 0, 0) == ("w :", [1, 2, 4])
 rows = iter([(datetime(2026, 1, 2),)])
 assert copy_rows(None, rows, None, False, (DATETIME,), (repr,), 9, 99, None)[0].strip() == b"2026-01-02 00:00:00"
+rule = ("ascii", date.fromisoformat)
+assert decode_row(bytes([10]) + b"2026-01-02", bytes([DATE]), (rule,), None) == (date(2026, 1, 2),)
 ''')
 interpreters.destroy(where)
 print("failed" if error else "done", error or "")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import fuzzing
 from readings import implementation
 
-MODULES = ("scanner", "binder", "records", "encoder")
+MODULES = ("scanner", "binder", "records", "encoder", "packets")
 INPUTS = 2000
 
 

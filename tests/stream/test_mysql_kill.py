@@ -92,7 +92,7 @@ def test_a_session_under_the_same_number_that_runs_something_else_is_let_alone(n
         raw.server_thread_id = (number,)
         cursor.close(config)
         assert not cursor.occupies
-        assert backend.execute(raw, "SELECT 7", None).fetchall() == ((7,),)
+        assert list(backend.execute(raw, "SELECT 7", None).fetchall()) == [(7,)]
         threads.join()
         assert threads.errors == []
         assert threads.results == [10]

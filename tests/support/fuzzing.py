@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+import packets
 from nexusql._speedups import (
     AS_BOOL,
     AS_BYTEA,
@@ -28,6 +29,7 @@ from nexusql._speedups import (
     AS_TIMESTAMPTZ,
     AS_UUID,
 )
+from nexusql.backends.mysql.rows import KINDS
 from readings import FRAGMENTS
 
 T = TypeVar("T")
@@ -36,6 +38,30 @@ Core = Mapping[str, ModuleType]  # the modules of one build, by their plain name
 PIECES = ("", "a", "\0", "\t", "\n", "\r", "\\", "'", "\\N", "\\.", "é", "名", "\U0001f600", "\ud800", "\x1a", "x" * 40)
 NUMBERS = (0, 1, -1, 9, 10, 255, 2**31, 2**63 - 1, -(2**63), 2**63, -(2**63) - 1, 10**30)
 REALS = (0.0, -0.0, 1.5, 1e22, 1e-7, 5e-324, 1.7976931348623157e308, float("nan"), float("inf"), float("-inf"))
+# What a server may send in a row: the forms of every type, what is beside them, and lengths about to be written longer.
+DIGITS = (
+    *b"0 -0 007 +5 1 -12 999999999999999999 9999999999999999999 18446744073709551615 -9223372036854775808 1_0".split(),
+    *b"1.5 -1.5e-7 1e400 1e-400 1.7976931348623157e308 0.1000000000000000055511151231257827 nan inf".split(),
+)
+FIELDS = (
+    *(*DIGITS, b"", b"-", b".", b"1e", b" 1"),
+    *b"2026-01-02 0000-00-00 2026-00-01 2026-02-29 2024-02-29 0001-01-01 9999-12-31 2026-1-2 20260-1-02".split(),
+    *(b"2026-01-02 03:04:05", b"2026-01-02 03:04:05.6", b"2026-01-02 23:59:59.999999", b"2026-01-02 24:00:00"),
+    *(b"2026-01-02T03:04:05", b"2026-01-02 03:04:05.", b"2026-01-02 03:04:05.1234567", b"0000-00-00 00:00:00"),
+    *b"00:00:00 -838:59:59.999999 838:59:59 -00:00:00.000001 1:02:03 100:99:99 12:34 12:34:5x 0012:34:56 -".split(),
+    *(
+        "é名\U0001f600".encode(),
+        b"\xff",
+        b"\xed\xa0\x80",
+        b"[1]",
+        b"\0",
+        b"x" * 250,
+        b"x" * 251,
+        b"x" * 256,
+        b"x" * 70000,
+    ),
+)
+OTHERS = (("ascii", Decimal), ("latin-1", None), ("ascii", None), ("nonsense", None), (None, int), ("utf8", str.upper))
 LIMITS = (10**9, 10**9, 10**9, 10**9, 0, 1, 2, 4, 30, 100)
 
 
@@ -439,7 +465,70 @@ def build(source: Source, core: Core) -> Any:
     return attempted(core["records"].extend_dicts, out, iter(rows), names), described(out)
 
 
-TARGETS: tuple[Callable[[Source, Core], Any], ...] = (encode, encode, encode, encode, flatten, bind, scan, build)
+def make_block(source: Source, rules: Sequence[Any], first: int) -> tuple[bytes, list[bytes]]:
+    """What may come from a server that has announced so many columns, and the payloads in it."""
+    payloads, block = [], b""
+    for number in range(source.below(6)):
+        if source.below(8):
+            wanted = rules[source.below(2) :] if source.below(16) == 15 else rules
+            payload = b"".join([make_field(source, rule) for rule in wanted]) + b"\0" * (source.below(32) == 31)
+        else:
+            payload = source.pick((packets.END, packets.error(1317, "x"), b"", source.take(source.below(40))))
+        payloads.append(payload)
+        header = packets.framed([payload], first + number)[:4]
+        block += (source.take(4) if source.below(16) == 15 else header) + payload
+    return block[: len(block) - source.below(6)] if source.below(4) == 3 else block, payloads
+
+
+def make_field(source: Source, rule: Any) -> bytes:
+    likely = DIGITS[:11] if rule[1] is int else DIGITS if rule[1] in (float, Decimal) else FIELDS
+    data = source.pick(likely if source.below(16) else FIELDS) if source.below(16) else source.take(source.below(30))
+    match source.below(64):
+        case 63:
+            return source.take(1) + data
+        case 62:
+            return source.pick((b"\xfc", b"\xfd", b"\xfe")) + source.take(source.below(9)) + data
+        case 61 | 60 | 59:
+            return packets.field(None)
+        case 58 | 57:
+            return b"\xfe" + len(data).to_bytes(8, "little") + data
+    return packets.field(data)
+
+
+def decode(source: Source, core: Core) -> Any:
+    """The decoder of row packets; PyMySQL's own reading where the core is interpreted."""
+    found = core["packets"]
+    reading: Any = packets if found.decode_rows is None else found
+    width = source.below(9)
+    log: list[Any] = []
+
+    def again(value: Any) -> Any:
+        log.append(described(value))
+        match source.below(8):
+            case 7:
+                raise LookupError(value)
+            case 6:
+                raise KeyboardInterrupt
+            case 5:
+                return reading.decode_row(b"\x011", b"\x02", (("ascii", int),), None)
+        return [value]
+
+    rules = tuple(source.pick((*KINDS, *KINDS, *OTHERS, ("ascii", again), (None, again))) for _ in range(width))
+    kinds = bytes([KINDS.get(rule, 0) for rule in rules])
+    names = tuple(source.pick("abcdefgh") for _ in range(width)) if source.flag() else None
+    most = source.pick((100, 100, 100, 1, 2, 0))
+    first = source.pick((1, 1, 255, 7))
+    block, payloads = make_block(source, rules, first)
+    out: list[Any] = []
+    used = attempted(reading.decode_rows, block, first, kinds, rules, names, out, most)
+    rows = [attempted(reading.decode_row, payload, kinds, rules, names) for payload in payloads]
+    return used, described(out), rows, log
+
+
+TARGETS: tuple[Callable[[Source, Core], Any], ...] = (
+    *(encode, encode, encode, encode, flatten, bind, scan, build),
+    *(decode, decode),
+)
 
 
 def check(data: bytes, interpreted: Core, compiled: Core) -> None:

@@ -105,20 +105,24 @@ def test_an_interrupted_statement_leaves_no_reply_for_the_next_user(
 ) -> None:
     if kind != "mysql":
         pytest.skip("the other drivers read replies in C, which nothing interrupts")
-    from pymysql.connections import MySQLResult
+    import pymysql
 
-    original = MySQLResult.read
-    armed: list[int] = []
+    connection: Any = pymysql.connections.Connection
+    original = connection._read_packet
+    armed: dict[int, int] = {}  # thread -> packets that it still reads
 
-    def read(result: MySQLResult) -> None:
-        if armed and armed[-1] == threading.get_ident():
-            armed.pop()
-            raise KeyboardInterrupt
-        original(result)
+    def read_packet(*args: Any) -> Any:
+        thread = threading.get_ident()
+        if thread in armed:
+            armed[thread] -= 1
+            if armed[thread] < 0:
+                del armed[thread]
+                raise KeyboardInterrupt
+        return original(*args)
 
-    monkeypatch.setattr(MySQLResult, "read", read)
-    for _ in range(3):
-        armed.append(threading.get_ident())
+    monkeypatch.setattr(connection, "_read_packet", read_packet)
+    for packets in range(4):
+        armed[threading.get_ident()] = packets
         with pytest.raises(KeyboardInterrupt):
             db.execute("SELECT 'a reply nobody has read'")
         assert db.fetch_value("SELECT 'mine'") == "mine"

@@ -76,14 +76,14 @@ class MysqlBulk:
     def _no_undo(self, raw: Raw, parts: list[str]) -> str:
         """Why the engine of a table undoes nothing; "" where it does, and for a view or a temporary table."""
         schema = "%s" if len(parts) == 2 else "DATABASE()"
-        engine = self._run(
+        engines = self._run(
             raw,
             "SELECT e.engine FROM information_schema.tables AS t JOIN information_schema.engines AS e"
             " ON e.engine = t.engine AND e.transactions = 'NO'"
             f" WHERE t.table_schema = {schema} AND t.table_name = %s",
             parts,
-        ).fetchone()
-        return f"its engine, {engine[0]}, undoes nothing" if engine else ""
+        ).fetchall()
+        return f"its engine, {engines[0][0]}, undoes nothing" if engines else ""
 
     def writer(self, raw: Raw, target: Target) -> Writer:
         """INSERTs of many rows; the driver's way where the session is not in utf8mb4."""

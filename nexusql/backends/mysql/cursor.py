@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql
-from pymysql.connections import MAX_PACKET_LEN, MySQLResult
-from pymysql.constants import COMMAND
+from pymysql.connections import MAX_PACKET_LEN
 
 from nexusql.backends.base import Raw
-from nexusql.backends.mysql.error_codes import DOOMING, HANGS_UP
-from nexusql.backends.mysql.kill import LOOKED_AT, absorb, kill_query
+from nexusql.backends.mysql import hooks
+from nexusql.backends.mysql.error_codes import DOOMING
+from nexusql.backends.mysql.kill import absorb, kill_query
+from nexusql.backends.mysql.rows import ask, hang_up
 from nexusql.config import ConnectionConfig
 
 logger = logging.getLogger("nexusql.stream")
@@ -24,24 +25,6 @@ BLOCK = 1 << 16
 ERROR, EOF = 0xFF, 0xFE  # what a packet begins with that is no row
 
 
-def hang_up(raw: Raw, error: BaseException) -> None:
-    """Close a session on which the server has hung up, or whose reply was not read to its end: the next reply would be
-    the rest of this one."""
-    if isinstance(error, pymysql.err.MySQLError):
-        over = bool(error.args) and error.args[0] in HANGS_UP
-    else:
-        over = not isinstance(error, UnicodeEncodeError)  # nothing was sent
-    if over:
-        raw._force_close()
-
-
-class _Result(MySQLResult):
-    """A result that reads nothing when it is dropped: a finaliser has no time, and a forked child no right to it."""
-
-    def __del__(self) -> None:
-        return
-
-
 class MysqlCursor:
     """See nexusql.backends.base.Cursor. `connect(config, seconds)` opens another session."""
 
@@ -49,18 +32,14 @@ class MysqlCursor:
         self._raw = raw
         self._size = size
         self._connect = connect
-        self._text = text[: 2 * LOOKED_AT]
         try:
             if not raw.expects_slow_reader:
                 raw.query(f"SET SESSION net_write_timeout = GREATEST(@@SESSION.net_write_timeout, {SLOWEST_READER})")
                 raw.expects_slow_reader = True
-            raw._execute_command(COMMAND.COM_QUERY, text)
-            self._result: Any = _Result(raw)
-            self._result.init_unbuffered_query()
         except BaseException as error:
             hang_up(raw, error)
             raise
-        raw._result = self._result
+        self._result = ask(raw, text)
         self.description: Sequence[Sequence[Any]] = self._result.description or ()
 
     @property
@@ -69,9 +48,12 @@ class MysqlCursor:
         return bool(self._result.unbuffered_active)
 
     def fetch(self) -> Sequence[Any]:
-        """The next rows. They are decoded when their packets have been read: a value that cannot be read breaks nothing
-        but its own piece."""
+        """The next rows. A value that cannot be read breaks nothing but its own piece."""
         raw, result = self._raw, self._result
+        if not hooks.WHY_NOT:
+            rows: list[Any] = []
+            result.read_rows(rows, None, self._size)
+            return rows
         packets: list[Any] = []
         try:
             while result.unbuffered_active and len(packets) < self._size:
@@ -105,7 +87,7 @@ class MysqlCursor:
     def _kill(self, config: ConnectionConfig) -> None:
         """Where no other session can be had, the query goes on."""
         try:
-            kill_query(self._raw, self._text, config, self._connect)
+            kill_query(self._raw, config, self._connect)
         except Exception as error:  # whatever it is, the query can still be read to its end
             logger.debug("a query could not be killed, its rest is read: %s", type(error).__name__)
 

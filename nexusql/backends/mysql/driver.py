@@ -4,8 +4,10 @@ import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -15,10 +17,12 @@ from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
 from nexusql.backends.deadline import cut, cut_after, readiness, within
 from nexusql.backends.errors import driver_error
+from nexusql.backends.mysql import hooks
 from nexusql.backends.mysql.bulk import MysqlBulk
-from nexusql.backends.mysql.cursor import MysqlCursor, hang_up
+from nexusql.backends.mysql.cursor import MysqlCursor
 from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
-from nexusql.backends.mysql.kill import absorb, kill_query
+from nexusql.backends.mysql.kill import KEPT, absorb, kill_query
+from nexusql.backends.mysql.rows import Reply, extend_dicts, hang_up, read_ahead
 from nexusql.backends.mysql.syntax import SYNTAX
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, seconds
@@ -71,7 +75,7 @@ class Connection(pymysql.connections.Connection):
     version = (0, 0, 0)
     character_set = ""
     max_allowed_packet = 0  # bytes
-    running: str | bytes = ""  # the statement that is waited for
+    asked: str | bytes = ""  # how the statement begins that was sent last
     expects_slow_reader = False  # the server has been told that a stream may be read slowly
     _sock: Any
     _read_timeout: float | None
@@ -120,6 +124,11 @@ class MysqlBackend(CommonBackend):
     def __init__(self, values: Values) -> None:
         super().__init__(values)
         self.bulk = MysqlBulk(values, self.execute, self.mogrify)
+        self._decodes = not hooks.WHY_NOT
+        if self._decodes:
+            self.capabilities = replace(self.capabilities, fast_iteration=True)
+            self.extend_dicts = extend_dicts
+        self.row_reader = "the compiled core" if self._decodes else f"the driver: {hooks.WHY_NOT}"
 
     def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
         """Open a session in utf8mb4. The driver's time-out ends once the server has accepted, so the wait is bounded
@@ -199,24 +208,24 @@ class MysqlBackend(CommonBackend):
     def execute(self, raw: Raw, text: str | bytes, args: Sequence[Any] | None) -> Any:
         """Run driver text. A session whose reply could not be read to its end is closed: the next reply would be the
         rest of this one."""
-        cursor = raw.cursor()
         if args is not None and isinstance(text, str):
             text = self.mogrify(raw, text, args)
-        raw.running = text
+        if self._decodes:
+            reply = Reply(raw, text)
+            reply.fetchall()
+            return reply
+        cursor = raw.cursor()
+        raw.asked = text[:KEPT]
         try:
             cursor.execute(text)
         except BaseException as error:
             hang_up(raw, error)
             raise
-        finally:
-            raw.running = ""
         return cursor
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """See nexusql.backends.mysql.kill."""
-        running = raw.running
-        if running:
-            kill_query(raw, running, config, self.connect)
+        kill_query(raw, config, self.connect)
 
     def outlive_cancel(self, raw: Raw) -> None:
         """See nexusql.backends.mysql.kill."""
@@ -227,6 +236,13 @@ class MysqlBackend(CommonBackend):
         """Shut the socket."""
         with suppress(AttributeError, OSError):  # closed already
             cut(raw._sock.fileno())
+
+    def executor(self, raw: Raw) -> Callable[[str, Any], Any]:
+        """Gives a Reply where the compiled core reads the rows, else the driver's cursor."""
+        return partial(self._ask if self._decodes else self.execute, raw)
+
+    def _ask(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Reply:
+        return Reply(raw, text if args is None else self.mogrify(raw, text, args))
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mysql.cursor."""
@@ -376,6 +392,8 @@ def _open(config: ConnectionConfig, timeout: float) -> Connection:
     raw.password = b""
     raw._read_timeout, raw._write_timeout = after
     raw.has_something_to_say = readiness(raw._sock.fileno())
+    if not hooks.WHY_NOT:
+        read_ahead(raw)
     return raw
 
 

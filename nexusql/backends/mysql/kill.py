@@ -15,6 +15,7 @@ from nexusql.config import ConnectionConfig
 
 PATIENCE = 5.0  # seconds that the other session may take to connect, and to answer
 LOOKED_AT = 1000  # characters of a query by which it is recognised
+KEPT = 4 * LOOKED_AT  # of a query, characters or bytes
 
 # As the server shows a statement in its list: without what surrounds it. Beyond the basic plane it shows other signs.
 _SHOWN = re.compile(f"[\x00-\uffff]{{0,{LOOKED_AT}}}")
@@ -22,15 +23,15 @@ _SHOWN = re.compile(f"[\x00-\uffff]{{0,{LOOKED_AT}}}")
 Connect = Callable[[ConnectionConfig, float], Raw]
 
 
-def kill_query(raw: Raw, query: str | bytes, config: ConnectionConfig, connect: Connect) -> None:
-    """Have a session's query killed by another session.
+def kill_query(raw: Raw, config: ConnectionConfig, connect: Connect) -> None:
+    """Have the query that a session was asked last killed by another session.
 
     Nothing is killed where the server that answers does not run this very query under this number: behind a balancer it
     may be another server. Raises what connecting and asking raise.
     """
     number = raw.thread_id()
-    start = query[: 4 * LOOKED_AT].decode(errors="ignore") if isinstance(query, bytes) else query[: 2 * LOOKED_AT]
-    found = _SHOWN.match(start.strip("; \t\n\r\f\v"))
+    asked = raw.asked.decode(errors="ignore") if isinstance(raw.asked, bytes) else raw.asked
+    found = _SHOWN.match(asked.strip("; \t\n\r\f\v"))
     shown = found[0] if found else ""
     other: Any = connect(config, PATIENCE)
     try:
