@@ -228,19 +228,25 @@ def limited(seconds: float, work: Callable[[], T]) -> T:
         current_call.reset(token)
 
 
-def time_left(seconds: float | None) -> Callable[[], float | None]:
-    """What is left of a time limit when it is asked: waiting for a thread counts, too. That raises QueryTimeout."""
-    if seconds is None:
-        return lambda: None
-    deadline = monotonic() + seconds
+class TimeLimit:
+    """What is left of a time limit, where there is one: waiting for a thread counts, too. Raises ConfigError."""
 
-    def left() -> float:
-        remaining = deadline - monotonic()
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._deadline = None if seconds is None else monotonic() + checked_limit(seconds)
+
+    def left(self) -> float | None:
+        """The seconds from now, None for no limit. Raises QueryTimeout where it has passed."""
+        if self._deadline is None:
+            return None
+        remaining = self._deadline - monotonic()
         if remaining <= 0:
-            raise QueryTimeout(f"stopped at its time limit of {seconds:g} s, before a connection was free")
+            raise self.passed()
         return remaining
 
-    return left
+    def passed(self) -> QueryTimeout:
+        """The error for a call that was still waiting for a thread."""
+        return QueryTimeout(f"stopped at its time limit of {self._seconds:g} s, before a connection was free")
 
 
 class Watchdog:
@@ -256,33 +262,35 @@ class Watchdog:
     def watching(self, call: Call, deadline: float, reason: Error) -> Iterator[None]:
         """Interrupt the call at a moment of the monotonic clock, unless it is over by then."""
         with self._changed:
-            self._watched[call] = (deadline, reason)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="nexusql-watchdog", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="nexusql-watchdog", daemon=True)
+                thread.start()
+                self._thread = thread
             elif deadline < self._awake_at:
                 self._changed.notify()
+            self._watched[call] = (deadline, reason)
         try:
             yield
         finally:
-            self._watched.pop(call, None)
+            with self._changed:
+                self._watched.pop(call, None)
 
     def _watch(self) -> None:
         while True:
             with self._changed:
                 now = monotonic()
-                watched = list(self._watched.items())
-                if not watched:
+                if not self._watched:
                     self._thread = None
                     return
-                self._awake_at = min(now + LONGEST_SLEEP, *(deadline for _, (deadline, _) in watched))
+                self._awake_at = min(now + LONGEST_SLEEP, *(deadline for deadline, _ in self._watched.values()))
                 if self._awake_at > now:
                     self._changed.wait(self._awake_at - now)
                     continue
-            for call, (deadline, reason) in watched:
-                if deadline <= now:
-                    self._watched.pop(call, None)
-                    call.interrupt(reason)
+                due = [(call, reason) for call, (deadline, reason) in self._watched.items() if deadline <= now]
+                for call, _ in due:
+                    del self._watched[call]
+            for call, reason in due:
+                call.interrupt(reason)
 
 
 _watchdog = Watchdog()

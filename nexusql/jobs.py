@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine
 from nexusql.errors import Error, NotConnectedError, OperationalError, PoolTimeout, TransactionWarning
-from nexusql.interrupts import Call, current_call
-from nexusql.workers import Slot, blocks_own_thread, mark_job, responsible
+from nexusql.interrupts import Call, TimeLimit, current_call
+from nexusql.workers import Gate, Slot, blocks_own_thread, mark_job, responsible
 
 if TYPE_CHECKING:
     from nexusql.transaction import Transaction
@@ -37,7 +37,7 @@ class _Job(Generic[T]):
 
     __slots__ = (
         *("_begins", "_engine", "_loop", "_outer", "_undo", "_waiter", "_work"),
-        *("call", "context", "ended", "error", "release", "result"),
+        *("call", "context", "ended", "error", "firm", "release", "result"),
     )
 
     result: T
@@ -46,6 +46,7 @@ class _Job(Generic[T]):
         self._engine = engine
         self._work = work
         self._undo = undo or self._roll_back_begun
+        self.firm = firm
         self._outer = open_in(engine)
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] = self._loop.create_future()
@@ -89,7 +90,7 @@ class _Job(Generic[T]):
     async def give_up(self) -> bool:
         """The task was cancelled: end the call and wait for its thread, some time. Whether the call had just finished,
         so that what it did is still to be taken back."""
-        if self._begins.acquire(blocking=False):
+        if not self.firm and self._begins.acquire(blocking=False):
             self.release()
             return False
         interrupted = self.call.interrupt(OperationalError("the task that awaited this call was cancelled"))
@@ -147,32 +148,38 @@ async def run_job(
     slot: Slot | None = None,
     firm: bool = False,
     undo: Callable[[], object] | None = None,
+    limit: TimeLimit | None = None,
 ) -> T:
     """Make a blocking call in a worker thread, in this context; what it opens or ends there is open or ended here.
 
-    It runs in the transaction `within`, else in that of this context, or by a `slot` of the caller's, else by one of
-    its own, for which it waits like any caller for a connection. When the task is cancelled the statement under way is
-    cancelled at the server, unless the call is `firm`, and the thread is waited for; what a call has done all the same
-    is taken back by `undo`, by default a transaction that it has begun.
+    It runs by a `slot` of the caller's, else in the transaction `within` or that of this context, else by a slot of its
+    own, for which it waits like any caller for a connection. When the task is cancelled the statement under way is
+    cancelled at the server, and the thread is waited for; what a call has done all the same is taken back by `undo`, by
+    default a transaction that it has begun. What is `firm` ends something: it waits for no slot, and is done also where
+    the task is cancelled before it has begun.
 
-    Raises what the call raises, and PoolTimeout.
+    Raises what the call raises, PoolTimeout, and QueryTimeout where the `limit` passes before a thread is free.
     """
     job = _Job(engine, partial(work, *args) if args else work, firm, undo)
     transaction = within or open_in(engine)
-    guest = False
-    if transaction is not None:
-        slot = transaction.slot if transaction.is_open else None
+    cancelled = guest = False
+    if slot is None and (transaction is not None or firm):
+        slot = transaction.slot if transaction is not None and transaction.is_open else None
         guest = slot is None
     if slot is not None:
-        await slot.turn.enter()
+        cancelled = await _take_turn(slot.turn, firm, limit)
         job.release = slot.turn.leave
     elif not guest:
-        job.release = partial(job.keep_or_give_back, await own_slot(engine))
-    engine.workers.submit(job.run, guest=guest)
+        job.release = partial(job.keep_or_give_back, await own_slot(engine, limit))
     try:
-        return await job.end()
+        engine.workers.submit(job.run, guest=guest)
+    except BaseException:  # no thread could be started
+        job.release()
+        raise
+    try:
+        result = await job.end()
     except asyncio.CancelledError:
-        if await job.give_up():
+        if await job.give_up() and (undo is not None or job.begun is not None):
             await run_job(engine, job.undo, within=within or job.begun, slot=slot, firm=True)
         raise
     finally:
@@ -181,17 +188,35 @@ async def run_job(
             if left is not open_transactions.get():
                 open_transactions.set(left)
                 _belongs_to_task(job.begun)
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
 
 
-async def own_slot(engine: Engine) -> Slot:
-    """A slot, waited for like a connection of the pool. Raises PoolTimeout and NotConnectedError."""
+async def _take_turn(turn: Gate, firm: bool, limit: TimeLimit | None) -> bool:
+    """Wait for the turn in a transaction or a stream; whether the task was cancelled, of which `firm` takes no heed."""
+    if firm:
+        return await turn.enter_firmly()
+    try:
+        await turn.enter(None if limit is None else limit.left())
+    except TimeoutError:
+        assert limit is not None
+        raise limit.passed() from None
+    return False
+
+
+async def own_slot(engine: Engine, limit: TimeLimit | None = None) -> Slot:
+    """A slot, waited for like a connection of the pool. Raises PoolTimeout, NotConnectedError and QueryTimeout."""
     options, workers = engine.options, engine.workers
-    if options.max_waiting is not None and workers.gate.waiting >= options.max_waiting:
+    if options.max_waiting is not None and workers.gate.full and workers.gate.waiting >= options.max_waiting:
         raise PoolTimeout(f"{options.max_waiting} tasks wait for a connection already; no more may")
     since = monotonic()
+    left = None if limit is None else limit.left()
     try:
-        slot = await workers.slot(options.pool_timeout)
+        slot = await workers.slot(options.pool_timeout if left is None else min(left, options.pool_timeout))
     except TimeoutError:
+        if limit is not None and left is not None and left < options.pool_timeout:
+            raise limit.passed() from None
         raise engine.pool.timed_out(since) from None
     if workers.closed:
         slot.give_back()
@@ -233,7 +258,9 @@ def _end_with_work(known: "weakref.ref[Transaction]") -> None:
     """In the executor's thread, whose next job must not find the transaction open."""
     transaction = known()
     if transaction is not None and transaction.is_open:
-        roll_back_open(transaction.engine)
+        if open_in(transaction.engine) is transaction:  # not where the job ran in a context of its own
+            set_open(transaction.engine, None)
+        transaction.rollback()
         _warn_left_open("job of an executor")
 
 

@@ -121,7 +121,7 @@ def _describe(lease: Lease[C], now: float) -> str:
         held += f" {lease.holder.name}" + (" at" if lease.stack else "")
     elif not lease.stack:
         return f"{held} a single statement"
-    places = (f"{code.co_filename}:{_line(code, at)} {code.co_name}" for code, at in lease.stack)
+    places = (f"{code.co_filename}:{_line(code, at)} {code.co_name}" for code, at in lease.stack or ())
     return f"{held} {' < '.join(places)}".rstrip()
 
 

@@ -148,13 +148,14 @@ class OwnConnection(Source):
             pool.discard(connection)
             return
         try:
-            if reading.cursor is not None:
-                connection.close_cursor(reading.cursor, self.engine.config)
-            if connection.status() in (Status.ACTIVE, Status.FAILED):
-                if failed:
-                    connection.rollback()
-                else:
-                    connection.commit()
+            with using(connection, firm=True):
+                if reading.cursor is not None:
+                    connection.close_cursor(reading.cursor, self.engine.config)
+                if connection.status() in (Status.ACTIVE, Status.FAILED):
+                    if failed:
+                        connection.rollback()
+                    else:
+                        connection.commit()
         except (ConnectionLost, CommitUncertain) as error:
             raise self.engine.lost(reading.statement, error) from error.__cause__
         finally:
@@ -371,6 +372,11 @@ class Stream(Iterator[R]):
             self._read_on()
             rows = list(islice(self._rows, self._chunk_size))
         return rows
+
+    @property
+    def holds(self) -> bool:
+        """Whether its query is under way, so that `close` has to end it."""
+        return self._reading is not None
 
     def close(self) -> None:
         """Leave the rows that have not been read, and give the connection back; again, it does nothing."""

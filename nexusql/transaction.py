@@ -153,6 +153,7 @@ class Transaction(Calls):
         total = 0
         with self._unit() as connection:
             for params in rows:
+                check_interrupted()
                 statement, args = self._engine.prepare(sql, params, connection.modes)
                 if statement.control is not None:
                     raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
@@ -232,8 +233,8 @@ class Transaction(Calls):
             self._belongs_to(threading.get_ident())
             try:
                 check_interrupted()
-                self.streams.end(connection)
                 with using(connection, firm=True):
+                    self.streams.end(connection)
                     self._usable().commit()
                 how = "it has been committed"
             except TransactionAborted as error:
@@ -284,7 +285,8 @@ class Transaction(Calls):
             if failed and (self._closed or self._doom is not None):
                 return
             self._refuse_closed()
-            self.streams.end(self._leased(), savepoint)
+            with using(self._leased(), firm=True):
+                self.streams.end(self._leased(), savepoint)
             connection = self._usable()
             aborted = connection.status() is Status.FAILED
             innermost, outside = self._nested.pop()
@@ -413,9 +415,9 @@ class Transaction(Calls):
     def _end(self, connection: Connection, how: str) -> None:
         """Roll back what is still open, and give everything back, whatever happens."""
         try:
-            self.streams.end(connection)
-            if connection.status() in (Status.ACTIVE, Status.FAILED):
-                with using(connection, firm=True):
+            with using(connection, firm=True):
+                self.streams.end(connection)
+                if connection.status() in (Status.ACTIVE, Status.FAILED):
                     connection.rollback()
         except Error as error:  # the pool closes the connection, which rolls back too
             logger.warning("rollback failed, the connection is closed: %s", type(error).__name__)

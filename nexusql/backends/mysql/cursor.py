@@ -54,12 +54,15 @@ class MysqlCursor:
             if not raw.expects_slow_reader:
                 raw.query(f"SET SESSION net_write_timeout = GREATEST(@@SESSION.net_write_timeout, {SLOWEST_READER})")
                 raw.expects_slow_reader = True
+            raw.running = self._text
             raw._execute_command(COMMAND.COM_QUERY, text)
             self._result: Any = _Result(raw)
             self._result.init_unbuffered_query()
         except BaseException as error:
             hang_up(raw, error)
             raise
+        finally:
+            raw.running = ""
         raw._result = self._result
         self.description: Sequence[Sequence[Any]] = self._result.description or ()
 
@@ -73,6 +76,7 @@ class MysqlCursor:
         but its own piece."""
         raw, result = self._raw, self._result
         packets: list[Any] = []
+        raw.running = self._text
         try:
             while result.unbuffered_active and len(packets) < self._size:
                 packet = raw._read_packet()
@@ -83,6 +87,8 @@ class MysqlCursor:
         except BaseException as error:
             hang_up(raw, error)
             raise
+        finally:
+            raw.running = ""
         return [result._read_row_from_packet(packet) for packet in packets]
 
     def close(self, config: ConnectionConfig) -> None:

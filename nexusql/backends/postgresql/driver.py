@@ -68,6 +68,7 @@ class Connection(extensions.connection):
     """A connection that can be asked whether its socket has something to say."""
 
     has_something_to_say: Callable[[], bool]
+    cancels_late = False  # a cancel request has not been answered in its time
     stages: dict[object, list[str]]  # names of temporary tables for bulk writes, by what they are like
 
 
@@ -145,7 +146,14 @@ class PostgresqlBackend(CommonBackend):
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """A cancel request. libpq returns when the server has passed it on, and has no time-out of its own."""
+        raw.cancels_late = True
         within(CANCEL_SECONDS, raw.cancel, lambda nothing: None)
+        raw.cancels_late = False
+
+    def outlive_cancel(self, raw: Raw) -> None:
+        """Nothing where the request was passed on in time; else it may come at any moment, and this raises an error."""
+        if raw.cancels_late:
+            raise OperationalError("a cancel request is still under way")
 
     def cut(self, raw: Raw) -> None:
         """Shut the socket."""

@@ -1,0 +1,40 @@
+"""An async manager for a test, made where no event loop runs; and a database with a journal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nexusql import AsyncDatabaseManager, DatabaseManager
+from loops import Make
+from pooling import eventually
+
+
+
+
+@pytest.fixture
+def make(database_url: str) -> Iterator[Make]:
+    """Makes connected managers on one database, with `journal (v)` in it; whatever they leave behind fails the test."""
+    made: list[AsyncDatabaseManager] = []
+    with DatabaseManager(database_url) as db:
+        db.execute("CREATE TABLE journal (v INTEGER PRIMARY KEY, w INTEGER)")
+
+    def connected(**options: Any) -> AsyncDatabaseManager:
+        manager = AsyncDatabaseManager(database_url, **options)
+        manager.sync.connect(raise_errors=True)
+        made.append(manager)
+        return manager
+
+    yield connected
+    for manager in made:
+        engine = manager.sync._connection
+        if engine is not None:
+            left = eventually(lambda engine=engine: engine.pool.stats().active == 0), engine.pool.stats()
+            manager.sync.disconnect()
+            assert left[0], f"connections were not returned: {left[1]}"
+
+
+@pytest.fixture
+def adb(make: Make) -> AsyncDatabaseManager:
+    """One of them, with the usual options."""
+    return make()
