@@ -212,7 +212,7 @@ class Host(Protocol):
         """Run one statement in it."""
         ...
 
-    def turn(self, *, opening: bool) -> AbstractContextManager[Connection]:
+    def turn(self, *, opening: bool = False, firm: bool = False) -> AbstractContextManager[Connection]:
         """The connection, while nobody else uses it; an Error raised meanwhile is a failure in the transaction."""
         ...
 
@@ -244,7 +244,7 @@ class InTransaction(Source):
     def end(self, reading: Reading, *, failed: bool) -> None:
         """Close the cursor, where the transaction has not done so."""
         try:
-            with self._host.turn(opening=False) as connection:
+            with self._host.turn(firm=True) as connection:
                 self._host.streams.close(connection, reading)
         except (TransactionAborted, TransactionClosed):  # it has, or will
             return

@@ -199,12 +199,13 @@ class Transaction(Calls):
             return self._engine.prepare(sql, params, self._leased().modes)
 
     @contextmanager
-    def turn(self, *, opening: bool) -> Iterator[Connection]:
-        """The connection, for a step of a stream while nobody else uses it; `opening` the stream runs a statement."""
+    def turn(self, *, opening: bool = False, firm: bool = False) -> Iterator[Connection]:
+        """The connection, for a step of a stream while nobody else uses it; `opening` the stream runs a statement, and
+        a `firm` step is not cancelled."""
         with self._turn:
             connection = self._usable() if opening else self._sound()
             try:
-                with using(connection):
+                with using(connection, firm=firm):
                     yield connection
             except Error as error:
                 self._failed(connection, error)

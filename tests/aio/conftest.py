@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from nexusql import AsyncDatabaseManager, DatabaseManager
 from loops import Make
+from nexusql import AsyncDatabaseManager, DatabaseManager
 from pooling import eventually
-
-
 
 
 @pytest.fixture

@@ -63,12 +63,12 @@ def parameters(call: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
             AsyncTransaction,
             # How blocks and streams use it.
             {
-                *("by_string", "commit", "engine", "enter_nested", "hand_over", "leave_nested", "prepare", "rollback"),
+                *("commit", "engine", "enter_nested", "hand_over", "leave_nested", "prepare", "rollback"),
                 *("slot", "start", "turn", "unit"),
             },
             set(),
         ),
-        (Stream, AsyncStream, {"fetch", "holds"}, set()),
+        (Stream, AsyncStream, {"fetch", "holds"}, {"columns"}),
     ],
 )
 def test_no_call_is_forgotten(sync: type, awaited: type, only_sync: set[str], only_async: set[str]) -> None:
@@ -152,7 +152,11 @@ def test_schema_scripts_and_the_rest(adb: AsyncDatabaseManager, tmp_path: Path) 
 def test_connecting_and_closing(database_url: str) -> None:
     async def work() -> None:
         db = AsyncDatabaseManager(database_url)
-        for call in (db.execute("SELECT 1"), db.list_tables(), db.run_in_transaction(lambda tx: tx.execute("SELECT 1"))):
+        for call in (
+            db.execute("SELECT 1"),
+            db.list_tables(),
+            db.run_in_transaction(lambda tx: tx.execute("SELECT 1")),
+        ):
             with pytest.raises(NotConnectedError):
                 await call
         for begin in (db.transaction, lambda: db.stream("SELECT 1").__aiter__().__anext__()):
@@ -244,7 +248,8 @@ def test_transactions(adb: AsyncDatabaseManager) -> None:
         async with adb.transaction(read_only=True) as tx:
             assert [row["v"] for row in await tx.execute(READ)] == [1, 2, 4]
             with pytest.raises(DatabaseError):
-                await tx.execute(WRITE, {"v": 6})
+                async with tx.transaction():
+                    await tx.execute(WRITE, {"v": 6})
         assert [row["v"] for row in await adb.execute(READ)] == [1, 2, 4]
 
     run(work())
@@ -415,7 +420,9 @@ def test_who_waits_in_vain_is_told_why(make: Make) -> None:
 
         holder = asyncio.create_task(hold(), name="the-one-who-holds")
         await holding.wait()
-        with pytest.raises(PoolTimeout, match=r"no connection became free in 0\.\d s .*total=1, active=1.*the-one-who-h"):
+        with pytest.raises(
+            PoolTimeout, match=r"no connection became free in 0\.\d s .*total=1, active=1.*the-one-who-h"
+        ):
             await adb.execute("SELECT 1")
         assert await adb.health_check() is False
         done.set()
