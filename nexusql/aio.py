@@ -58,7 +58,7 @@ class AsyncCalls(ABC):
     ) -> Records[Any]:
         """Run one statement; a list of dicts or of `into`, empty for a write, with `rowcount` and `columns`."""
         limit = TimeLimit(timeout)
-        return await self._run(lambda: self._calls.execute(sql, params, into=into, timeout=limit.left()).plain(), limit)
+        return await self._run(lambda: self._calls._execute_within(limit, sql, params, into).plain(), limit)
 
     @overload
     async def fetch_one(

@@ -207,10 +207,15 @@ def checked_limit(seconds: float) -> float:
     return seconds
 
 
-def limited(seconds: float, work: Callable[[], T]) -> T:
-    """What `work()` gives, interrupted after so many seconds. Raises QueryTimeout for what was stopped by that."""
+def limited(limit: "float | TimeLimit", work: Callable[[], T]) -> T:
+    """What `work()` gives, interrupted at a limit of time. Raises QueryTimeout for what was stopped by that."""
+    if not isinstance(limit, TimeLimit):
+        limit = TimeLimit(limit)
+    seconds = limit.left()
+    if seconds is None:
+        return work()
     call = Call(outer=current_call.get())
-    reason = QueryTimeout(f"stopped at its time limit of {checked_limit(seconds):g} s")
+    reason = QueryTimeout(f"stopped at its time limit of {limit.seconds:g} s")
     token = current_call.set(call)
     try:
         with _watchdog.watching(call, monotonic() + seconds, reason):
@@ -232,7 +237,7 @@ class TimeLimit:
     """What is left of a time limit, where there is one: waiting for a thread counts, too. Raises ConfigError."""
 
     def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._deadline = None if seconds is None else monotonic() + checked_limit(seconds)
 
     def left(self) -> float | None:
@@ -246,7 +251,7 @@ class TimeLimit:
 
     def passed(self) -> QueryTimeout:
         """The error for a call that was still waiting for a thread."""
-        return QueryTimeout(f"stopped at its time limit of {self._seconds:g} s, before a connection was free")
+        return QueryTimeout(f"stopped at its time limit of {self.seconds:g} s, before a connection was free")
 
 
 class Watchdog:

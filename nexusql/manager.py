@@ -240,6 +240,11 @@ class DatabaseManager(Calls, DatabaseInterface):
             return limited(limit, lambda: self._execute(sql, params, into, grouped))
         return self._execute(sql, params, into, grouped)
 
+    def _execute_within(self, limit: TimeLimit, sql: str, params: Params, into: Any) -> Rows[Any]:
+        if limit.seconds is None:
+            return self.execute(sql, params, into=into, group_commit=False)
+        return limited(limit, lambda: self._execute(sql, params, into, False))
+
     def _execute(self, sql: str, params: Params, into: Any, grouped: bool) -> Rows[Any]:
         engine = self._engine
         if engine is None:
@@ -315,9 +320,7 @@ class DatabaseManager(Calls, DatabaseInterface):
             if groups.takes(statement):
                 return await groups.write_async(statement, args, params)
         limit = TimeLimit(timeout)
-        return await self.in_thread(
-            lambda: self.execute(sql, params, into=into, timeout=limit.left(), group_commit=False), limit=limit
-        )
+        return await self.in_thread(self._execute_within, limit, sql, params, into, limit=limit)
 
     def run_script(self, sql: str) -> int:
         """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came

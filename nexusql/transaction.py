@@ -27,7 +27,7 @@ from nexusql.errors import (
     TransactionClosed,
     TransactionWarning,
 )
-from nexusql.interrupts import check_interrupted, current_call, limited, using
+from nexusql.interrupts import TimeLimit, check_interrupted, current_call, limited, using
 from nexusql.leases import Holder
 from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
@@ -128,6 +128,11 @@ class Transaction(Calls):
         if limit is not None:
             return limited(limit, lambda: self._execute(sql, params, into))
         return self._execute(sql, params, into)
+
+    def _execute_within(self, limit: TimeLimit, sql: str, params: Params, into: Any) -> Rows[Any]:
+        if limit.seconds is None:
+            return self.execute(sql, params, into=into)
+        return limited(limit, lambda: self._execute(sql, params, into))
 
     def _execute(self, sql: str, params: Params, into: Any) -> Rows[Any]:
         build = None if into is None else builder(into).build

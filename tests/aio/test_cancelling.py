@@ -280,7 +280,10 @@ async def stream(adb: AsyncDatabaseManager) -> None:
     async with adb.stream("SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3", chunk_size=1) as rows:
         async for _ in rows:
             pass
-    async with adb.transaction() as tx, tx.stream("SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3", None, 2) as rows:
+    async with (
+        adb.transaction() as tx,
+        tx.stream("SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3", None, 2) as rows,
+    ):
         async for _ in rows:
             break
 
