@@ -269,8 +269,12 @@ def _executors_work_item() -> object | None:
     kind = getattr(futures_thread, "_WorkItem", ())
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        found: object = frame.f_locals.get("self") if frame.f_code.co_name == "run" else None
-        if found is not None and isinstance(found, kind):
-            return found
+        if frame.f_code.co_name == "run":
+            names = frame.f_locals
+            found: object = names.get("self")
+            if sys.version_info < (3, 13):  # a copy, which lives with the frame, and that with an error's traceback
+                names.pop("self", None)
+            if isinstance(found, kind):
+                return found
         frame = frame.f_back
     return None

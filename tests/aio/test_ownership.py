@@ -155,7 +155,7 @@ def test_a_begin_that_a_task_leaves_open_is_rolled_back(make: Make, sync: bool) 
 @pytest.mark.parametrize("way", ["executor", "run_in_executor", "to_thread"])
 @pytest.mark.parametrize("fails", [False, True])
 def test_so_is_that_of_an_executors_job(make: Make, way: str, fails: bool) -> None:
-    adb = make(pool_max=2)
+    adb = make(pool_max=2, pool_timeout=3)
     db = adb.sync
 
     def leave() -> None:
