@@ -45,7 +45,7 @@ class _Job(Generic[T]):
     def __init__(self, engine: Engine, work: Callable[[], T], firm: bool, undo: Callable[[], object] | None) -> None:
         self._engine = engine
         self._work = work
-        self._undo = undo or self._roll_back_begun
+        self._undo = undo
         self.firm = firm
         self._outer = open_in(engine)
         self._loop = asyncio.get_running_loop()
@@ -69,9 +69,14 @@ class _Job(Generic[T]):
             self.error = error
         if self.call.finish():
             self.undo()
-        self.release()
+        self.let_go()
         with suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._tell)
+
+    def let_go(self) -> None:
+        """The slot is needed no longer. It is also forgotten, for what gives it back may refer to this very job."""
+        release, self.release = self.release, _nothing
+        release()
 
     def _tell(self) -> None:
         self.ended = True
@@ -91,7 +96,7 @@ class _Job(Generic[T]):
         """The task was cancelled: end the call and wait for its thread, some time. Whether the call had just finished,
         so that what it did is still to be taken back."""
         if not self.firm and self._begins.acquire(blocking=False):
-            self.release()
+            self.let_go()
             return False
         interrupted = self.call.interrupt(OperationalError("the task that awaited this call was cancelled"))
         deadline = monotonic() + PATIENCE
@@ -106,7 +111,7 @@ class _Job(Generic[T]):
     def undo(self) -> None:
         """Take back what was done."""
         try:
-            self.context.run(self._undo)
+            self.context.run(self._undo or self._roll_back_begun)
         except Error as error:  # the connection is lost, or the transaction, and with it what was done
             logger.debug("a cancelled call could not be undone: %s", type(error).__name__)
 
@@ -174,7 +179,7 @@ async def run_job(
     try:
         engine.workers.submit(job.run, guest=guest)
     except BaseException:  # no thread could be started
-        job.release()
+        job.let_go()
         raise
     try:
         result = await job.end()
@@ -255,23 +260,22 @@ def belongs_to_caller(transaction: "Transaction") -> None:
 
 
 def _end_with_work(known: "weakref.ref[Transaction]") -> None:
-    """In the executor's thread, whose next job must not find the transaction open."""
+    """Mostly in the executor's thread; or in the one that has submitted the job, where that knew it for longer."""
     transaction = known()
     if transaction is not None and transaction.is_open:
-        if open_in(transaction.engine) is transaction:  # not where the job ran in a context of its own
-            set_open(transaction.engine, None)
+        transaction.orphaned = True  # in the thread's context, where the next job must not find it
         transaction.rollback()
         _warn_left_open("job of an executor")
 
 
-def _executors_work_item() -> object | None:
+def _executors_work_item() -> Any:
     """What concurrent.futures runs in this thread; it lives exactly as long as the job does."""
     kind = getattr(futures_thread, "_WorkItem", ())
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "run":
             names = frame.f_locals
-            found: object = names.get("self")
+            found = names.get("self")
             if sys.version_info < (3, 13):  # a copy, which lives with the frame, and that with an error's traceback
                 names.pop("self", None)
             if isinstance(found, kind):

@@ -79,6 +79,7 @@ class Transaction(Calls):
         self._writer = None if read_only else engine.writer
         self.failure: Error | None = None  # the first error of a statement in the innermost open block
         self.by_string = False
+        self.orphaned = False  # the job of an executor that has begun it is over
         task = self.owner[1]
         self._holder = Holder(f"a transaction of {task.get_name()}" if isinstance(task, Task) else "a transaction")
         self._slot: Slot | None = None  # of the worker threads, where a task has begun it

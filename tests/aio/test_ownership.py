@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -60,8 +61,8 @@ def test_a_straggler_is_told_and_commits_nothing(make: Make, by_string: bool) ->
             for n in range(3):
                 try:
                     await adb.execute(WRITE, {"v": 10 + n})
-                except TransactionClosed as error:
-                    kinds.append(TransactionClosed if isinstance(error, TransactionClosed) else type(error))
+                except TransactionClosed:
+                    kinds.append(TransactionClosed)
             return kinds
 
         if by_string:
@@ -384,6 +385,7 @@ def test_a_transaction_that_is_dropped_gives_everything_back(make: Make) -> None
 
     with pytest.warns(TransactionWarning, match="left open"):
         run(work())
+        gc.collect()  # a task and what it owns refer to each other
         assert eventually(lambda: books(adb) == (0, 0, 0))
     assert seen(adb.sync) == []
 
