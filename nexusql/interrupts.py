@@ -223,7 +223,9 @@ def limited(limit: "float | TimeLimit", work: Callable[[], T]) -> T:
     except OperationalError as error:
         if call.reason is None or error is reason or isinstance(error, CommitUncertain):
             raise
-        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        cause = error.__cause__
+        if not isinstance(cause, Exception):  # it is no driver's
+            raise reason from error
         timed_out = driver_error(QueryTimeout, cause, sqlstate=error.sqlstate, code=error.code, sql=error.sql)
         *before, text = cause.args or ("",)  # of MySQL's errors the text is the second
         timed_out.args = (*before, f"{reason}: {str(text).strip()}")

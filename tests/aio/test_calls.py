@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import servers
-from loops import Base, Make, books, run, settled
+from loops import Base, Make, books, run, settled, until
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from nexusql.aio import AsyncStream, AsyncTransaction
 from nexusql.errors import (
@@ -208,8 +208,7 @@ def test_a_cancelled_connect_leaves_nothing_open(kind: str, late: bool) -> None:
         async def work() -> None:
             proxy.hold(replies=late, requests=late)
             connecting = asyncio.ensure_future(db.connect())
-            while not proxy.accepted:
-                await asyncio.sleep(0.001)
+            await until(lambda: proxy.accepted)
             connecting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await connecting

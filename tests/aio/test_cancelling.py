@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from loops import Base, Make, books, endless, run, running, settled, started, watched_loop
+from loops import Base, Make, books, endless, run, running, settled, started, until, watched_loop
 from nexusql import AsyncDatabaseManager
 from nexusql.errors import OperationalError, TransactionWarning
-from pooling import eventually
 
 WRITE = "INSERT INTO journal (v, w) VALUES (:v, 0)"
 READ = "SELECT v FROM journal ORDER BY v"
@@ -209,7 +208,7 @@ def test_who_is_cancelled_in_line_leaves_it(make: Make) -> None:
 
 
 def test_the_end_of_a_block_is_not_given_up(make: Make, kind: str) -> None:
-    """Cancelled while another task's statement has the turn, it waits for that and ends the transaction all the same."""
+    """Cancelled while another task's statement has the turn, it waits for that and ends the transaction even so."""
     adb = make(pool_max=1)
 
     async def work() -> None:
@@ -224,8 +223,7 @@ def test_the_end_of_a_block_is_not_given_up(make: Make, kind: str) -> None:
                 raise ZeroDivisionError
 
         task = asyncio.ensure_future(transact())
-        while not stragglers:
-            await asyncio.sleep(0)
+        await until(lambda: stragglers)
         await started(kind, name)
         await asyncio.sleep(0.1)
         for _ in range(3):
@@ -341,7 +339,7 @@ class Stepped:
                 task = asyncio.current_task()
                 assert task is not None
                 if self._late and awaited is not None:
-                    awaited.add_done_callback(lambda _: task.cancel())
+                    awaited.add_done_callback(lambda _, task=task: task.cancel())
                 else:
                     asyncio.get_running_loop().call_soon(task.cancel)
             self._n -= 1
@@ -403,10 +401,9 @@ def test_a_cancelled_transaction_by_string_is_told(make: Make) -> None:
 
         task = asyncio.ensure_future(transact())
         await begun.wait()
-        with pytest.warns(TransactionWarning, match="a task has ended"):
-            await cancel(task)
-            await asyncio.sleep(0)
-            assert await adb.fetch_all(READ) == []
+        await cancel(task)
+        assert await adb.fetch_all(READ) == []
 
-    run(work())
-    assert eventually(lambda: settled(adb)), books(adb)
+    with pytest.warns(TransactionWarning, match="a task has ended"):
+        run(work())
+    assert settled(adb), books(adb)

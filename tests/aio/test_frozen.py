@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import servers
-from loops import STALL, Base, books, endless, run, settled, watched_loop
+from loops import STALL, Base, books, endless, run, settled, until, watched_loop
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from nexusql.errors import CommitUncertain, QueryTimeout
 from pooling import eventually
@@ -126,8 +126,7 @@ def test_cancelled_on_a_silent_server(adb: AsyncDatabaseManager, proxy: FaultPro
             async with adb.transaction() as tx:
                 await tx.execute(WRITE, {"v": 1})
                 ready.set()
-                while not proxy._held["requests"]:
-                    await asyncio.sleep(0.001)
+                await until(lambda: proxy._held["requests"])
 
         tasks = [asyncio.ensure_future(transact())]
         await ready.wait()
@@ -169,8 +168,7 @@ def test_a_stream_is_closed_on_a_silent_server(adb: AsyncDatabaseManager, proxy:
                 proxy.hold()
 
         task = asyncio.ensure_future(read())
-        while not proxy._held["requests"]:
-            await asyncio.sleep(0.001)
+        await until(lambda: proxy._held["requests"])
         await asyncio.sleep(0.1)
         task.cancel()
         began = time.monotonic()

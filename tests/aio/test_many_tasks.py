@@ -1,4 +1,4 @@
-"""Hundreds of tasks on a pool of five, failing and cancelled at random: whole transactions only, and nothing is lost."""
+"""Hundreds of tasks on a pool of five, failing and cancelled at random: whole transactions only, nothing lost."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ class Stopped(Exception):
 
 
 async def write(adb: AsyncDatabaseManager, n: int, way: int, fails: bool) -> int:
-    """Write the rows 3n, 3n + 1 and 3n + 2 in one transaction, by one way or another, and give n as the database does."""
+    """Write the rows 3n, 3n + 1 and 3n + 2 in one transaction, by one way or another; n as the database gives it."""
     rows = [{"v": 3 * n + i, "w": n} for i in range(3)]
 
     async def three(tx: Any) -> None:

@@ -1,4 +1,4 @@
-"""Who owns a transaction: the task or the job that began it. Others take turns in it, or are told that it is not theirs."""
+"""Who owns a transaction: the task or the job that began it. Others take turns in it, or are refused."""
 
 import asyncio
 import contextvars
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loops import Make, books, run, settled
+from loops import Make, books, run, settled, until
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from nexusql.errors import LockTimeout, PoolTimeout, ProgrammingError, TransactionClosed, TransactionWarning
 from pooling import eventually
@@ -179,13 +179,14 @@ def test_so_is_that_of_an_executors_job(make: Make, way: str, fails: bool) -> No
         del results
         return await loop.run_in_executor(None, look)
 
+    def in_executor() -> list[int]:
+        with ThreadPoolExecutor(1) as executor:
+            assert isinstance(executor.submit(leave).exception(), ZeroDivisionError if fails else type(None))
+            return executor.submit(look).result()
+
     with pytest.warns(TransactionWarning) as caught:
-        if way == "executor":
-            with ThreadPoolExecutor(1) as executor:
-                assert isinstance(executor.submit(leave).exception(), ZeroDivisionError if fails else type(None))
-                assert executor.submit(look).result() == [2]
-        else:
-            assert run(in_loop()) == [2]
+        found = in_executor() if way == "executor" else run(in_loop())
+    assert found == [2]
     assert [str(warning.message).partition(" has ended")[0] for warning in caught] == ["a job of an executor"]
     assert settled(adb), books(adb)
 
@@ -334,8 +335,7 @@ def test_it_does_wait_for_what_needs_no_loop(make: Make, write: bool) -> None:
 
     async def work() -> None:
         task = asyncio.ensure_future(db.in_thread(whole))
-        while not inside.is_set():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+        await until(inside.is_set)
         with adb.detached():
             call()
         await task
@@ -363,8 +363,7 @@ def test_and_for_a_commit_that_is_under_way(make: Make, monkeypatch: pytest.Monk
                 monkeypatch.setattr(Connection, "commit", slow)
 
         task = asyncio.ensure_future(transact())
-        while not committing.is_set():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+        await until(committing.is_set)
         adb.sync.execute(WRITE, {"v": 2})
         await task
 
@@ -383,10 +382,13 @@ def test_a_transaction_that_is_dropped_gives_everything_back(make: Make) -> None
 
         await asyncio.ensure_future(drop())
 
-    with pytest.warns(TransactionWarning, match="left open"):
+    def drop_it() -> None:
         run(work())
         gc.collect()  # a task and what it owns refer to each other
-        assert eventually(lambda: books(adb) == (0, 0, 0))
+
+    with pytest.warns(TransactionWarning, match="left open"):
+        drop_it()
+    assert eventually(lambda: books(adb) == (0, 0, 0))
     assert seen(adb.sync) == []
 
 

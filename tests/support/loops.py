@@ -69,6 +69,14 @@ async def started(kind: str, name: str) -> None:
         assert await asyncio.to_thread(eventually, lambda: running(kind, name))
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait, in an event loop, for what nobody tells it."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come"
+        await asyncio.sleep(0.001)
+
+
 def run(work: Coroutine[Any, Any, T], seconds: float = 60.0) -> T:
     """What a coroutine gives, in an event loop of its own. Fails where it hangs."""
 
