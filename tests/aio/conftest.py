@@ -7,7 +7,7 @@ import pytest
 
 from loops import Make
 from nexusql import AsyncDatabaseManager, DatabaseManager
-from pooling import eventually
+from settling import in_use
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def make(database_url: str) -> Iterator[Make]:
     for manager in made:
         engine = manager.sync._connection
         if engine is not None:
-            left = eventually(lambda engine=engine: engine.pool.stats().active == 0), engine.pool.stats()
+            left = in_use(manager.sync)
             manager.sync.disconnect()
-            assert left[0], f"connections were not returned: {left[1]}"
+            assert left == 0, f"{left} connections were not returned"
 
 
 @pytest.fixture

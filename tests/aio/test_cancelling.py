@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -327,7 +327,7 @@ class Stepped:
         self._late = late
         self.cancelled = False
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, None]:
         work, sent = self._work, None
         while True:
             try:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -128,7 +129,7 @@ def test_cancelled_on_a_silent_server(adb: AsyncDatabaseManager, proxy: FaultPro
                 ready.set()
                 await until(lambda: proxy._held["requests"])
 
-        tasks = [asyncio.ensure_future(transact())]
+        tasks: list[asyncio.Task[Any]] = [asyncio.ensure_future(transact())]
         await ready.wait()
         with adb.detached():
             await adb.execute("SELECT 1")

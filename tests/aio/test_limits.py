@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import servers
 from loops import LASTING, Make, books, endless, run, running, settled
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from nexusql.errors import ConfigError, QueryTimeout, TransactionAborted
+from nexusql.transaction import Transaction
 from pooling import PATIENCE, Threads
 
 READ = "SELECT v FROM journal ORDER BY v"
@@ -237,37 +238,44 @@ def test_waiting_for_the_writer_of_a_file_counts(make: Make, kind: str, awaited:
     adb.sync.execute(WRITE, {"v": 2}, timeout=5)
 
 
-def limits(db: DatabaseManager, kind: str) -> Callable[[int], float]:
-    """Limits around the time that the statement takes here: to cancel it takes its time, too, so most are shorter."""
-    began = time.perf_counter()
-    db.execute(LASTING[kind], {"s": LENGTH})
-    length = time.perf_counter() - began
-    return lambda n: length * (0.05 + n % 20 / 18)
+class Rounds:
+    """Statements with a limit around the time that they take here; to cancel takes its time, too, so most are shorter,
+    and every tenth statement is so long that it is stopped for certain."""
+
+    def __init__(self, db: DatabaseManager, kind: str) -> None:
+        self._sql = LASTING[kind]
+        began = time.perf_counter()
+        db.execute(self._sql, {"s": LENGTH})
+        self._length = time.perf_counter() - began
+        self.stopped = 0
+
+    def run(self, on: DatabaseManager | Transaction, n: int) -> None:
+        """The nth statement. Raises QueryTimeout where it was stopped."""
+        try:
+            on.execute(self._sql, {"s": LENGTH if n % 10 else 60}, timeout=self._length * (0.05 + n % 20 / 18))
+        except QueryTimeout:
+            self.stopped += 1
+            raise
 
 
 def test_no_late_cancel_hits_the_next_statement(db: DatabaseManager, kind: str) -> None:
-    stopped, limit = 0, limits(db, kind)
+    rounds = Rounds(db, kind)
     for n in range(ROUNDS):
-        try:
-            db.execute(LASTING[kind], {"s": LENGTH}, timeout=limit(n))
-        except QueryTimeout:
-            stopped += 1
+        with suppress(QueryTimeout):
+            rounds.run(db, n)
         for _ in range(3):
             assert db.fetch_value("SELECT :n + 0 AS n WHERE 0 = (SELECT COUNT(*) FROM journal)", {"n": n}) == n
-    assert 0 < stopped < ROUNDS
+    assert ROUNDS // 10 <= rounds.stopped <= ROUNDS
     assert settled(db), books(db)
 
 
 def test_no_late_cancel_hits_the_rest_of_a_transaction(db: DatabaseManager, kind: str) -> None:
-    stopped, limit = 0, limits(db, kind)
+    rounds = Rounds(db, kind)
     for n in range(ROUNDS // 2):
         with db.transaction() as tx:
             tx.execute(WRITE, {"v": 2 * n})
-            try:
-                with tx.transaction():
-                    tx.execute(LASTING[kind], {"s": LENGTH}, timeout=limit(n))
-            except QueryTimeout:
-                stopped += 1
+            with suppress(QueryTimeout), tx.transaction():
+                rounds.run(tx, n)
             tx.execute(WRITE, {"v": 2 * n + 1})
-    assert 0 < stopped < ROUNDS // 2
+    assert ROUNDS // 20 <= rounds.stopped <= ROUNDS
     assert db.fetch_value("SELECT COUNT(*) FROM journal") == 2 * (ROUNDS // 2)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_other_errors_are_not_the_limits() -> None:
 
     for error in (ConnectionLost("lost"), ValueError("no")):
         with pytest.raises(type(error), match=str(error)):
-            limited(60, lambda error=error: raising(error))
+            limited(60, partial(raising, error))
 
     def lost_in_commit() -> None:
         assert eventually(lambda: (call := current_call.get()) is not None and call.reason is not None)
@@ -201,18 +202,17 @@ def test_the_watchdog_is_exact_and_ends_when_there_is_nothing_to_watch(monkeypat
         assert eventually(lambda: never.reason is REASON)
 
 
+def _is_interrupted(watchdog: Watchdog, seconds: float) -> bool:
+    call = Call()
+    with watchdog.watching(call, time.monotonic() + seconds, REASON):
+        return not seconds and eventually(lambda: call.reason is REASON)
+
+
 def test_many_watch_at_once() -> None:
     watchdog = Watchdog()
 
     def watched() -> int:
-        count = 0
-        for n in range(200):
-            call = Call()
-            with watchdog.watching(call, time.monotonic() + (0.0 if n % 2 else 60.0), REASON):
-                if n % 2:
-                    assert eventually(lambda call=call: call.reason is REASON)
-                    count += 1
-        return count
+        return sum(_is_interrupted(watchdog, 0.0 if n % 2 else 60.0) for n in range(200))
 
     with Threads() as threads:
         for _ in range(8):

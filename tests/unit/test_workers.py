@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 import weakref
+from functools import partial
 
 import pytest
 
@@ -156,15 +157,10 @@ def test_every_call_has_a_thread_as_long_as_there_are() -> None:
         threads = Threads(4)
         for _ in range(6):
             threads.submit(time.perf_counter)  # ends while the next ones come
-        meeting = threading.Barrier(4)
-        met: list[int] = []
-
-        def meet(meeting: threading.Barrier = meeting, met: list[int] = met) -> None:
-            met.append(meeting.wait(PATIENCE))
-
+        meeting = threading.Barrier(5)
         for _ in range(4):
-            threads.submit(meet)
-        assert eventually(lambda met=met: len(met) == 4)
+            threads.submit(partial(meeting.wait, PATIENCE))
+        assert meeting.wait(PATIENCE) in range(5)
         threads.close()
 
 
@@ -178,7 +174,7 @@ def test_threads_end_when_they_are_closed_or_dropped() -> None:
     closed, dropped = Threads(3), Threads(3)
     for threads in (closed, dropped):
         for n in range(10):
-            threads.submit(lambda n=n: done.append(n))
+            threads.submit(partial(done.append, n))
     assert len(started()) <= 6
     closed.close()
     gone = weakref.ref(dropped)
