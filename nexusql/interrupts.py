@@ -18,6 +18,7 @@ from nexusql.errors import CommitUncertain, ConfigError, Error, OperationalError
 T = TypeVar("T")
 
 GRACE = 2.0  # seconds that a cancelled statement may take to end, and a commit to finish, before it is cut off
+AGAIN = 0.2  # seconds after which a statement that goes on is cancelled again
 SLICE = 0.05  # seconds after which one who waits for a lock looks whether his call was interrupted
 LONGEST_SLEEP = 1.0  # seconds that the watchdog sleeps while there is something to watch
 
@@ -50,12 +51,18 @@ class _Stop(threading.Thread):
         self._turn = threading.Lock()
 
     def run(self) -> None:
-        if not self.gently:
-            self.session.cancel()
-        if not self._over.wait(GRACE):
-            with self._turn:
-                if not self._over.is_set():
-                    self.session.cut()
+        until = monotonic() + GRACE
+        while True:  # a cancel that comes before the statement has begun is lost
+            if not self.gently:
+                self.session.cancel()
+            left = until - monotonic()
+            if self._over.wait(max(min(left, left if self.gently else AGAIN), 0)):
+                return
+            if monotonic() >= until:
+                break
+        with self._turn:
+            if not self._over.is_set():
+                self.session.cut()
 
     def end(self) -> None:
         """The session is used no longer; when this returns, nothing hits it any more."""

@@ -218,3 +218,21 @@ def test_many_watch_at_once() -> None:
         for _ in range(8):
             threads.start(watched)
     assert (threads.errors, threads.results) == ([], [100] * 8)
+
+
+def test_a_cancel_that_came_too_early_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the statement has reached the server there is nothing to cancel."""
+    monkeypatch.setattr(interrupts, "GRACE", PATIENCE)
+    monkeypatch.setattr(interrupts, "AGAIN", 0.01)
+    session = ScriptedSession(heeds=False)
+
+    def blocking() -> None:
+        with using(session):
+            assert eventually(lambda: session.done)
+            session.heeds = True  # it has begun only now
+            session.block()
+
+    with pytest.raises(QueryTimeout):
+        limited(0.01, blocking)
+    assert session.done.count("cancel") >= 2
+    assert "cut" not in session.done
