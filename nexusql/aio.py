@@ -1,6 +1,8 @@
 """AsyncDatabaseManager: the calls of DatabaseManager, awaited. The event loop's thread is never blocked."""
 
 import asyncio
+import logging
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +16,7 @@ from nexusql.config import ConnectionConfig
 from nexusql.current import open_in
 from nexusql.engine import Engine, Params
 from nexusql.errors import Error
-from nexusql.interrupts import time_left
+from nexusql.interrupts import TimeLimit
 from nexusql.jobs import own_slot, run_job
 from nexusql.manager import DatabaseManager
 from nexusql.progress import Progress
@@ -24,6 +26,8 @@ from nexusql.sql.translate import Translation
 from nexusql.stream import Stream
 from nexusql.transaction import Transaction
 from nexusql.workers import Slot
+
+logger = logging.getLogger("nexusql")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,8 +42,8 @@ class AsyncCalls(ABC):
         """The synchronous twin."""
 
     @abstractmethod
-    async def _run(self, work: Callable[[], T]) -> T:
-        """Run a blocking call of the twin in a worker thread."""
+    async def _run(self, work: Callable[[], T], limit: TimeLimit | None = None) -> T:
+        """Run a blocking call of the twin in a worker thread, for which it waits no longer than the limit."""
 
     @overload
     async def execute(
@@ -53,8 +57,8 @@ class AsyncCalls(ABC):
         self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None
     ) -> Records[Any]:
         """Run one statement; a list of dicts or of `into`, empty for a write, with `rowcount` and `columns`."""
-        left = time_left(timeout)
-        return await self._run(lambda: self._calls.execute(sql, params, into=into, timeout=left()).plain())
+        limit = TimeLimit(timeout)
+        return await self._run(lambda: self._calls._execute_within(limit, sql, params, into).plain(), limit)
 
     @overload
     async def fetch_one(
@@ -187,11 +191,13 @@ class AsyncStream(AsyncIterator[R]):
         """Leave the rows that have not been read, and give the connection back; again, it does nothing."""
         self._rows, self._at = [], 0
         stream = self._stream
-        if stream is not None:
+        if stream is not None and stream.holds:
             try:
                 await self._step(stream.close, firm=True)
             finally:
                 self._give_slot_back()
+        elif stream is not None:
+            stream.close()
 
     async def __aenter__(self) -> "AsyncStream[R]":
         return await self.open()
@@ -262,8 +268,8 @@ class AsyncTransaction(AsyncCalls):
     def _calls(self) -> Transaction:
         return self._transaction
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await run_job(self._transaction.engine, work, within=self._transaction)
+    async def _run(self, work: Callable[[], T], limit: TimeLimit | None = None) -> T:
+        return await run_job(self._transaction.engine, work, within=self._transaction, limit=limit)
 
     def _running(self) -> Engine:
         return self._transaction.engine
@@ -321,12 +327,20 @@ class AsyncDatabaseManager(AsyncCalls):
     async def connect(self) -> None:
         """Open the pool. Raises what connecting raises."""
         manager, was_connected = self._manager, self._manager._connection is not None
-        connecting = asyncio.ensure_future(asyncio.to_thread(manager.connect, True))
+        settled = threading.Lock()  # taken by the thread that has connected, or by the task that waits no longer
+
+        def leave() -> None:
+            if not (settled.acquire(blocking=False) or was_connected):  # what has come of it is nobody's
+                manager.disconnect()
+
+        def connect() -> None:
+            manager.connect(True)
+            leave()
+
         try:
-            await asyncio.shield(connecting)
+            await asyncio.to_thread(connect)
         except asyncio.CancelledError:
-            if not was_connected:  # what comes of it is nobody's
-                connecting.add_done_callback(lambda ended: ended.exception() or manager.disconnect())
+            asyncio.get_running_loop().run_in_executor(None, leave)
             raise
 
     async def disconnect(self) -> None:
@@ -346,7 +360,11 @@ class AsyncDatabaseManager(AsyncCalls):
 
     async def health_check(self) -> bool:
         """True when a statement can be run."""
-        return await self._manager.in_thread(self._manager.health_check)
+        try:
+            return await self._manager.in_thread(self._manager.health_check)
+        except Error as error:  # no connection became free
+            logger.warning("health check failed: %s", type(error).__name__)
+            return False
 
     # Statements
 
@@ -471,8 +489,8 @@ class AsyncDatabaseManager(AsyncCalls):
     def _calls(self) -> DatabaseManager:
         return self._manager
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await run_job(self._manager._connected(), work)
+    async def _run(self, work: Callable[[], T], limit: TimeLimit | None = None) -> T:
+        return await run_job(self._manager._connected(), work, limit=limit)
 
     def _running(self) -> Engine:
         return self._manager._connected()

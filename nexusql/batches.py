@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from nexusql._speedups import END, FAULT, OTHER, flat_rows
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
+from nexusql.interrupts import check_interrupted
 from nexusql.sql.statement import Statement
 
 BATCH = 1_000  # sets of parameters that are bound at once
@@ -31,6 +32,7 @@ def execute_batches(
         flat, taken, status, detail = flat_rows(
             None, rows, names, width, True, backend.adapters, backend.adapt_other, BATCH, None
         )
+        check_interrupted()
         if taken:
             sets = zip(*[iter(flat)] * width, strict=True)
             total += connection.perform(backend.execute_batch, statement.text, sets)

@@ -22,6 +22,7 @@ from nexusql.errors import (
     TranslationWarning,
     UndefinedColumn,
 )
+from nexusql.interrupts import check_interrupted
 from nexusql.progress import Advance, Progress, nothing, shown
 from nexusql.results import BulkResult, RowError
 from nexusql.rowsource import ACCEPTED, NOTHING, RowSource
@@ -288,6 +289,7 @@ class Batch:
     def _flush(self, group: Group) -> None:
         if self._connection.current_modes() != self._modes:  # the source of the rows has used this session, too
             raise ProgrammingError("the session's modes were changed while rows were being taken; nothing was written")
+        check_interrupted()
         self._perform(group, group.writer.flush)
         if self._call.options.returning is not None:
             group.written += group.waiting

@@ -13,6 +13,7 @@ from nexusql.bulk import BulkWrite
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
 from nexusql.errors import NotSupportedError
+from nexusql.interrupts import TimeLimit
 from nexusql.progress import Progress
 from nexusql.results import BulkResult, Record, Row, Rows
 from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
@@ -31,6 +32,10 @@ class Calls(ABC):
     @abstractmethod
     def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement."""
+
+    @abstractmethod
+    def _execute_within(self, limit: TimeLimit, sql: str, params: Params, into: Any) -> Rows[Any]:
+        """`execute` for one who has waited for a thread, which counts."""
 
     @abstractmethod
     def _running(self) -> Engine:

@@ -24,7 +24,7 @@ def open_in(engine: Engine) -> "Transaction | None":
     """The open transaction of this context."""
     transactions = open_transactions.get()
     transaction = None if transactions is None else transactions.get(engine)
-    if INHERITED and transaction is not None and transaction.owner[0] != responsible()[0]:
+    if transaction is None or transaction.orphaned or (INHERITED and transaction.owner[0] != responsible()[0]):
         return None
     return transaction
 

@@ -18,6 +18,7 @@ from nexusql.errors import CommitUncertain, ConfigError, Error, OperationalError
 T = TypeVar("T")
 
 GRACE = 2.0  # seconds that a cancelled statement may take to end, and a commit to finish, before it is cut off
+AGAIN = 0.2  # seconds after which a statement that goes on is cancelled again
 SLICE = 0.05  # seconds after which one who waits for a lock looks whether his call was interrupted
 LONGEST_SLEEP = 1.0  # seconds that the watchdog sleeps while there is something to watch
 
@@ -50,12 +51,18 @@ class _Stop(threading.Thread):
         self._turn = threading.Lock()
 
     def run(self) -> None:
-        if not self.gently:
-            self.session.cancel()
-        if not self._over.wait(GRACE):
-            with self._turn:
-                if not self._over.is_set():
-                    self.session.cut()
+        until = monotonic() + GRACE
+        while True:  # a cancel that comes before the statement has begun is lost
+            if not self.gently:
+                self.session.cancel()
+            left = until - monotonic()
+            if self._over.wait(max(min(left, left if self.gently else AGAIN), 0)):
+                return
+            if monotonic() >= until:
+                break
+        with self._turn:
+            if not self._over.is_set():
+                self.session.cut()
 
     def end(self) -> None:
         """The session is used no longer; when this returns, nothing hits it any more."""
@@ -207,10 +214,15 @@ def checked_limit(seconds: float) -> float:
     return seconds
 
 
-def limited(seconds: float, work: Callable[[], T]) -> T:
-    """What `work()` gives, interrupted after so many seconds. Raises QueryTimeout for what was stopped by that."""
+def limited(limit: "float | TimeLimit", work: Callable[[], T]) -> T:
+    """What `work()` gives, interrupted at a limit of time. Raises QueryTimeout for what was stopped by that."""
+    if not isinstance(limit, TimeLimit):
+        limit = TimeLimit(limit)
+    seconds = limit.left()
+    if seconds is None:
+        return work()
     call = Call(outer=current_call.get())
-    reason = QueryTimeout(f"stopped at its time limit of {checked_limit(seconds):g} s")
+    reason = QueryTimeout(f"stopped at its time limit of {limit.seconds:g} s")
     token = current_call.set(call)
     try:
         with _watchdog.watching(call, monotonic() + seconds, reason):
@@ -218,7 +230,9 @@ def limited(seconds: float, work: Callable[[], T]) -> T:
     except OperationalError as error:
         if call.reason is None or error is reason or isinstance(error, CommitUncertain):
             raise
-        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        cause = error.__cause__
+        if not isinstance(cause, Exception):  # it is no driver's
+            raise reason from error
         timed_out = driver_error(QueryTimeout, cause, sqlstate=error.sqlstate, code=error.code, sql=error.sql)
         *before, text = cause.args or ("",)  # of MySQL's errors the text is the second
         timed_out.args = (*before, f"{reason}: {str(text).strip()}")
@@ -228,19 +242,25 @@ def limited(seconds: float, work: Callable[[], T]) -> T:
         current_call.reset(token)
 
 
-def time_left(seconds: float | None) -> Callable[[], float | None]:
-    """What is left of a time limit when it is asked: waiting for a thread counts, too. That raises QueryTimeout."""
-    if seconds is None:
-        return lambda: None
-    deadline = monotonic() + seconds
+class TimeLimit:
+    """What is left of a time limit, where there is one: waiting for a thread counts, too. Raises ConfigError."""
 
-    def left() -> float:
-        remaining = deadline - monotonic()
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._deadline = None if seconds is None else monotonic() + checked_limit(seconds)
+
+    def left(self) -> float | None:
+        """The seconds from now, None for no limit. Raises QueryTimeout where it has passed."""
+        if self._deadline is None:
+            return None
+        remaining = self._deadline - monotonic()
         if remaining <= 0:
-            raise QueryTimeout(f"stopped at its time limit of {seconds:g} s, before a connection was free")
+            raise self.passed()
         return remaining
 
-    return left
+    def passed(self) -> QueryTimeout:
+        """The error for a call that was still waiting for a thread."""
+        return QueryTimeout(f"stopped at its time limit of {self.seconds:g} s, before a connection was free")
 
 
 class Watchdog:
@@ -256,33 +276,35 @@ class Watchdog:
     def watching(self, call: Call, deadline: float, reason: Error) -> Iterator[None]:
         """Interrupt the call at a moment of the monotonic clock, unless it is over by then."""
         with self._changed:
-            self._watched[call] = (deadline, reason)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="nexusql-watchdog", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="nexusql-watchdog", daemon=True)
+                thread.start()
+                self._thread = thread
             elif deadline < self._awake_at:
                 self._changed.notify()
+            self._watched[call] = (deadline, reason)
         try:
             yield
         finally:
-            self._watched.pop(call, None)
+            with self._changed:
+                self._watched.pop(call, None)
 
     def _watch(self) -> None:
         while True:
             with self._changed:
                 now = monotonic()
-                watched = list(self._watched.items())
-                if not watched:
+                if not self._watched:
                     self._thread = None
                     return
-                self._awake_at = min(now + LONGEST_SLEEP, *(deadline for _, (deadline, _) in watched))
+                self._awake_at = min(now + LONGEST_SLEEP, *(deadline for deadline, _ in self._watched.values()))
                 if self._awake_at > now:
                     self._changed.wait(self._awake_at - now)
                     continue
-            for call, (deadline, reason) in watched:
-                if deadline <= now:
-                    self._watched.pop(call, None)
-                    call.interrupt(reason)
+                due = [(call, reason) for call, (deadline, reason) in self._watched.items() if deadline <= now]
+                for call, _ in due:
+                    del self._watched[call]
+            for call, reason in due:
+                call.interrupt(reason)
 
 
 _watchdog = Watchdog()

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine
 from nexusql.errors import Error, NotConnectedError, OperationalError, PoolTimeout, TransactionWarning
-from nexusql.interrupts import Call, current_call
-from nexusql.workers import Slot, blocks_own_thread, mark_job, responsible
+from nexusql.interrupts import Call, TimeLimit, current_call
+from nexusql.workers import Gate, Slot, blocks_own_thread, mark_job, responsible
 
 if TYPE_CHECKING:
     from nexusql.transaction import Transaction
@@ -37,7 +37,7 @@ class _Job(Generic[T]):
 
     __slots__ = (
         *("_begins", "_engine", "_loop", "_outer", "_undo", "_waiter", "_work"),
-        *("call", "context", "ended", "error", "release", "result"),
+        *("call", "context", "ended", "error", "firm", "release", "result"),
     )
 
     result: T
@@ -45,7 +45,8 @@ class _Job(Generic[T]):
     def __init__(self, engine: Engine, work: Callable[[], T], firm: bool, undo: Callable[[], object] | None) -> None:
         self._engine = engine
         self._work = work
-        self._undo = undo or self._roll_back_begun
+        self._undo = undo
+        self.firm = firm
         self._outer = open_in(engine)
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] = self._loop.create_future()
@@ -68,9 +69,14 @@ class _Job(Generic[T]):
             self.error = error
         if self.call.finish():
             self.undo()
-        self.release()
+        self.let_go()
         with suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(self._tell)
+
+    def let_go(self) -> None:
+        """The slot is needed no longer. It is also forgotten, for what gives it back may refer to this very job."""
+        release, self.release = self.release, _nothing
+        release()
 
     def _tell(self) -> None:
         self.ended = True
@@ -89,8 +95,8 @@ class _Job(Generic[T]):
     async def give_up(self) -> bool:
         """The task was cancelled: end the call and wait for its thread, some time. Whether the call had just finished,
         so that what it did is still to be taken back."""
-        if self._begins.acquire(blocking=False):
-            self.release()
+        if not self.firm and self._begins.acquire(blocking=False):
+            self.let_go()
             return False
         interrupted = self.call.interrupt(OperationalError("the task that awaited this call was cancelled"))
         deadline = monotonic() + PATIENCE
@@ -105,7 +111,7 @@ class _Job(Generic[T]):
     def undo(self) -> None:
         """Take back what was done."""
         try:
-            self.context.run(self._undo)
+            self.context.run(self._undo or self._roll_back_begun)
         except Error as error:  # the connection is lost, or the transaction, and with it what was done
             logger.debug("a cancelled call could not be undone: %s", type(error).__name__)
 
@@ -147,36 +153,38 @@ async def run_job(
     slot: Slot | None = None,
     firm: bool = False,
     undo: Callable[[], object] | None = None,
+    limit: TimeLimit | None = None,
 ) -> T:
     """Make a blocking call in a worker thread, in this context; what it opens or ends there is open or ended here.
 
-    It runs in the transaction `within`, else in that of this context, or by a `slot` of the caller's, else by one of
-    its own, for which it waits like any caller for a connection. When the task is cancelled the statement under way is
-    cancelled at the server, unless the call is `firm`, and the thread is waited for; what a call has done all the same
-    is taken back by `undo`, by default a transaction that it has begun.
+    It runs by a `slot` of the caller's, else in the transaction `within` or that of this context, else by a slot of its
+    own, for which it waits like any caller for a connection. When the task is cancelled the statement under way is
+    cancelled at the server, and the thread is waited for; what a call has done all the same is taken back by `undo`, by
+    default a transaction that it has begun. What is `firm` ends something: it waits for no slot, and is done also where
+    the task is cancelled before it has begun.
 
-    Raises what the call raises, and PoolTimeout.
+    Raises what the call raises, PoolTimeout, and QueryTimeout where the `limit` passes before a thread is free.
     """
     job = _Job(engine, partial(work, *args) if args else work, firm, undo)
     transaction = within or open_in(engine)
-    guest = False
-    if transaction is not None:
-        slot = transaction.slot if transaction.is_open else None
+    cancelled = guest = False
+    if slot is None and (transaction is not None or firm):
+        slot = transaction.slot if transaction is not None and transaction.is_open else None
         guest = slot is None
     if slot is not None:
-        await slot.turn.enter()
+        cancelled = await _take_turn(slot.turn, firm, limit)
         job.release = slot.turn.leave
     elif not guest:
-        job.release = partial(job.keep_or_give_back, await own_slot(engine))
+        job.release = partial(job.keep_or_give_back, await own_slot(engine, limit))
     try:
         engine.workers.submit(job.run, guest=guest)
-    except BaseException:  # no thread can be started
-        job.release()
+    except BaseException:  # no thread could be started
+        job.let_go()
         raise
     try:
-        return await job.end()
+        result = await job.end()
     except asyncio.CancelledError:
-        if await job.give_up():
+        if await job.give_up() and (undo is not None or job.begun is not None):
             await run_job(engine, job.undo, within=within or job.begun, slot=slot, firm=True)
         raise
     finally:
@@ -185,17 +193,35 @@ async def run_job(
             if left is not open_transactions.get():
                 open_transactions.set(left)
                 _belongs_to_task(job.begun)
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
 
 
-async def own_slot(engine: Engine) -> Slot:
-    """A slot, waited for like a connection of the pool. Raises PoolTimeout and NotConnectedError."""
+async def _take_turn(turn: Gate, firm: bool, limit: TimeLimit | None) -> bool:
+    """Wait for the turn in a transaction or a stream; whether the task was cancelled, of which `firm` takes no heed."""
+    if firm:
+        return await turn.enter_firmly()
+    try:
+        await turn.enter(None if limit is None else limit.left())
+    except TimeoutError:
+        assert limit is not None
+        raise limit.passed() from None
+    return False
+
+
+async def own_slot(engine: Engine, limit: TimeLimit | None = None) -> Slot:
+    """A slot, waited for like a connection of the pool. Raises PoolTimeout, NotConnectedError and QueryTimeout."""
     options, workers = engine.options, engine.workers
-    if options.max_waiting is not None and workers.gate.waiting >= options.max_waiting:
+    if options.max_waiting is not None and workers.gate.full and workers.gate.waiting >= options.max_waiting:
         raise PoolTimeout(f"{options.max_waiting} tasks wait for a connection already; no more may")
     since = monotonic()
+    left = None if limit is None else limit.left()
     try:
-        slot = await workers.slot(options.pool_timeout)
+        slot = await workers.slot(options.pool_timeout if left is None else min(left, options.pool_timeout))
     except TimeoutError:
+        if limit is not None and left is not None and left < options.pool_timeout:
+            raise limit.passed() from None
         raise engine.pool.timed_out(since) from None
     if workers.closed:
         slot.give_back()
@@ -234,20 +260,25 @@ def belongs_to_caller(transaction: "Transaction") -> None:
 
 
 def _end_with_work(known: "weakref.ref[Transaction]") -> None:
-    """In the executor's thread, whose next job must not find the transaction open."""
+    """Mostly in the executor's thread; or in the one that has submitted the job, where that knew it for longer."""
     transaction = known()
     if transaction is not None and transaction.is_open:
-        roll_back_open(transaction.engine)
+        transaction.orphaned = True  # in the thread's context, where the next job must not find it
+        transaction.rollback()
         _warn_left_open("job of an executor")
 
 
-def _executors_work_item() -> object | None:
+def _executors_work_item() -> Any:
     """What concurrent.futures runs in this thread; it lives exactly as long as the job does."""
     kind = getattr(futures_thread, "_WorkItem", ())
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        found: object = frame.f_locals.get("self") if frame.f_code.co_name == "run" else None
-        if found is not None and isinstance(found, kind):
-            return found
+        if frame.f_code.co_name == "run":
+            names = frame.f_locals
+            found = names.get("self")
+            if sys.version_info < (3, 13):  # a copy, which lives with the frame, and that with an error's traceback
+                names.pop("self", None)
+            if isinstance(found, kind):
+                return found
         frame = frame.f_back
     return None

@@ -4,6 +4,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Generic
@@ -50,7 +51,7 @@ class Waiter(Generic[C]):
 
     def nudge(self) -> None:
         """Have it look at the books again."""
-        if self._gate.locked():
+        with suppress(RuntimeError):  # nudged already
             self._gate.release()
 
     def wait(self, seconds: float) -> None:

@@ -23,7 +23,7 @@ from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWar
 from nexusql.events import Observer
 from nexusql.groups import GroupCommit, Groups
 from nexusql.interfaces import DatabaseInterface
-from nexusql.interrupts import checked_limit, limited, time_left
+from nexusql.interrupts import TimeLimit, checked_limit, limited
 from nexusql.jobs import run_job
 from nexusql.models import builder, keep_rows
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
@@ -244,6 +244,11 @@ class DatabaseManager(Calls, DatabaseInterface):
             return limited(limit, lambda: self._execute(sql, params, into, grouped))
         return self._execute(sql, params, into, grouped)
 
+    def _execute_within(self, limit: TimeLimit, sql: str, params: Params, into: Any) -> Rows[Any]:
+        if limit.seconds is None:
+            return self.execute(sql, params, into=into, group_commit=False)
+        return limited(limit, lambda: self._execute(sql, params, into, False))
+
     def _execute(self, sql: str, params: Params, into: Any, grouped: bool) -> Rows[Any]:
         engine = self._engine
         if engine is None:
@@ -264,10 +269,12 @@ class DatabaseManager(Calls, DatabaseInterface):
         return builder(into).build(engine.run(statement, args, params, keep_rows), sql)
 
     def _execute_in(self, transaction: Transaction, sql: str, params: Params, into: Any) -> Rows[Any]:
+        was_open = transaction.is_open
         try:
             return transaction._execute(sql, params, into)
         finally:
-            if transaction.by_string and not transaction.is_open:
+            # Who has ended it, or owns it, goes on without; a straggler must not commit by itself from here on.
+            if transaction.by_string and not transaction.is_open and (was_open or transaction.owner == responsible()):
                 set_open(transaction.engine, None)
 
     def _groups_of(self, engine: Engine) -> Groups:
@@ -313,8 +320,8 @@ class DatabaseManager(Calls, DatabaseInterface):
             groups = self._groups_of(engine)
             if groups.takes(statement):
                 return await groups.write_async(statement, args, params)
-        left = time_left(timeout)
-        return await self.in_thread(lambda: self.execute(sql, params, into=into, timeout=left(), group_commit=False))
+        limit = TimeLimit(timeout)
+        return await self.in_thread(self._execute_within, limit, sql, params, into, limit=limit)
 
     def run_script(self, sql: str) -> int:
         """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came
@@ -488,12 +495,12 @@ class DatabaseManager(Calls, DatabaseInterface):
             raise NotConnectedError("Database not connected")
         return self._engine
 
-    async def in_thread(self, call: Callable[..., T], *args: Any) -> T:
+    async def in_thread(self, call: Callable[..., T], *args: Any, limit: TimeLimit | None = None) -> T:
         """Run a blocking call of this manager off the event loop's thread, in this context."""
         engine = self._engine
         if engine is None:
             return await asyncio.to_thread(call, *args)
-        return await run_job(engine, call, *args)
+        return await run_job(engine, call, *args, limit=limit)
 
 
 def _on_event_loop() -> bool:

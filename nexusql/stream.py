@@ -148,13 +148,14 @@ class OwnConnection(Source):
             pool.discard(connection)
             return
         try:
-            if reading.cursor is not None:
-                connection.close_cursor(reading.cursor, self.engine.config)
-            if connection.status() in (Status.ACTIVE, Status.FAILED):
-                if failed:
-                    connection.rollback()
-                else:
-                    connection.commit()
+            with using(connection, firm=True):
+                if reading.cursor is not None:
+                    connection.close_cursor(reading.cursor, self.engine.config)
+                if connection.status() in (Status.ACTIVE, Status.FAILED):
+                    if failed:
+                        connection.rollback()
+                    else:
+                        connection.commit()
         except (ConnectionLost, CommitUncertain) as error:
             raise self.engine.lost(reading.statement, error) from error.__cause__
         finally:
@@ -211,7 +212,7 @@ class Host(Protocol):
         """Run one statement in it."""
         ...
 
-    def turn(self, *, opening: bool) -> AbstractContextManager[Connection]:
+    def turn(self, *, opening: bool = False, firm: bool = False) -> AbstractContextManager[Connection]:
         """The connection, while nobody else uses it; an Error raised meanwhile is a failure in the transaction."""
         ...
 
@@ -243,7 +244,7 @@ class InTransaction(Source):
     def end(self, reading: Reading, *, failed: bool) -> None:
         """Close the cursor, where the transaction has not done so."""
         try:
-            with self._host.turn(opening=False) as connection:
+            with self._host.turn(firm=True) as connection:
                 self._host.streams.close(connection, reading)
         except (TransactionAborted, TransactionClosed):  # it has, or will
             return
@@ -371,6 +372,11 @@ class Stream(Iterator[R]):
             self._read_on()
             rows = list(islice(self._rows, self._chunk_size))
         return rows
+
+    @property
+    def holds(self) -> bool:
+        """Whether its query is under way, so that `close` has to end it."""
+        return self._reading is not None
 
     def close(self) -> None:
         """Leave the rows that have not been read, and give the connection back; again, it does nothing."""

@@ -26,7 +26,7 @@ from nexusql.errors import (
     TransactionClosed,
     TransactionWarning,
 )
-from nexusql.interrupts import check_interrupted, current_call, limited, using
+from nexusql.interrupts import TimeLimit, check_interrupted, current_call, limited, using
 from nexusql.leases import Holder
 from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
@@ -78,6 +78,7 @@ class Transaction(Calls):
         self._writer = None if read_only else engine.writer
         self.failure: Error | None = None  # the first error of a statement in the innermost open block
         self.by_string = False
+        self.orphaned = False  # the job of an executor that has begun it is over
         task = self.owner[1]
         self._holder = Holder(f"a transaction of {task.get_name()}" if isinstance(task, Task) else "a transaction")
         self._slot: Slot | None = None  # of the worker threads, where a task has begun it
@@ -128,6 +129,11 @@ class Transaction(Calls):
             return limited(limit, lambda: self._execute(sql, params, into))
         return self._execute(sql, params, into)
 
+    def _execute_within(self, limit: TimeLimit, sql: str, params: Params, into: Any) -> Rows[Any]:
+        if limit.seconds is None:
+            return self.execute(sql, params, into=into)
+        return limited(limit, lambda: self._execute(sql, params, into))
+
     def _execute(self, sql: str, params: Params, into: Any) -> Rows[Any]:
         build = None if into is None else builder(into).build
         call = current_call.get()
@@ -152,6 +158,7 @@ class Transaction(Calls):
         total = 0
         with self._unit() as connection:
             for params in rows:
+                check_interrupted()
                 statement, args = self._engine.prepare(sql, params, connection.modes)
                 if statement.control is not None:
                     raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
@@ -197,12 +204,13 @@ class Transaction(Calls):
             return self._engine.prepare(sql, params, self._leased().modes)
 
     @contextmanager
-    def turn(self, *, opening: bool) -> Iterator[Connection]:
-        """The connection, for a step of a stream while nobody else uses it; `opening` the stream runs a statement."""
+    def turn(self, *, opening: bool = False, firm: bool = False) -> Iterator[Connection]:
+        """The connection, for a step of a stream while nobody else uses it; `opening` the stream runs a statement, and
+        a `firm` step is not cancelled."""
         with self._turn:
             connection = self._usable() if opening else self._sound()
             try:
-                with using(connection):
+                with using(connection, firm=firm):
                     yield connection
             except Error as error:
                 self._failed(connection, error)
@@ -231,8 +239,8 @@ class Transaction(Calls):
             self._belongs_to(threading.get_ident())
             try:
                 check_interrupted()
-                self.streams.end(connection)
                 with using(connection, firm=True):
+                    self.streams.end(connection)
                     self._usable().commit()
                 how = "it has been committed"
             except TransactionAborted as error:
@@ -283,7 +291,8 @@ class Transaction(Calls):
             if failed and (self._closed or self._doom is not None):
                 return
             self._refuse_closed()
-            self.streams.end(self._leased(), savepoint)
+            with using(self._leased(), firm=True):
+                self.streams.end(self._leased(), savepoint)
             connection = self._usable()
             aborted = connection.status() is Status.FAILED
             innermost, outside = self._nested.pop()
@@ -417,9 +426,9 @@ class Transaction(Calls):
     def _end(self, connection: Connection, how: str) -> None:
         """Roll back what is still open, and give everything back, whatever happens."""
         try:
-            self.streams.end(connection)
-            if connection.status() in (Status.ACTIVE, Status.FAILED):
-                with using(connection, firm=True):
+            with using(connection, firm=True):
+                self.streams.end(connection)
+                if connection.status() in (Status.ACTIVE, Status.FAILED):
                     connection.rollback()
         except Error as error:  # the pool closes the connection, which rolls back too
             logger.warning("rollback failed, the connection is closed: %s", type(error).__name__)

@@ -6,8 +6,9 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, ContextVar
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 GUESTS = 64
 
@@ -60,11 +61,27 @@ class Gate:
         """How many wait."""
         return len(self._waiting)
 
+    @property
+    def full(self) -> bool:
+        """Whether who comes now has to wait."""
+        return not self._free and not self._dropped
+
+    async def enter_firmly(self) -> bool:
+        """Wait to be let in, for what must be done also where the task is cancelled meanwhile; whether it was."""
+        cancelled = False
+        while True:
+            try:
+                await self.enter()
+                return cancelled
+            except asyncio.CancelledError:
+                cancelled = True
+
     async def enter(self, seconds: float | None = None) -> None:
         """Wait to be let in. Raises TimeoutError after so many seconds."""
-        while self._dropped:
-            self._dropped.pop()
-            self.leave()
+        with suppress(IndexError):
+            while True:
+                self._dropped.pop()
+                self.leave()
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -153,23 +170,16 @@ class Slot:
             self._gate.drop(self._loop)
 
 
-class _Idle:
-    """How many threads have nothing to do. A submitted call claims one, where there is one."""
+class _Load:
+    """How many calls have been submitted and are not done."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._number = 0
+        self.lock = threading.Lock()
+        self.calls = 0
 
-    def add(self) -> None:
-        with self._lock:
-            self._number += 1
-
-    def claim(self) -> bool:
-        with self._lock:
-            if not self._number:
-                return False
-            self._number -= 1
-            return True
+    def lessen(self) -> None:
+        with self.lock:
+            self.calls -= 1
 
 
 class Threads:
@@ -182,19 +192,18 @@ class Threads:
         self._size = size
         self._number = 0
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._idle = _Idle()
-        self._starting = threading.Lock()
+        self._load = _Load()
         weakref.finalize(self, self._calls.put, None).atexit = False
 
     def submit(self, call: Callable[[], object]) -> None:
-        """Run a call, which raises nothing, in one of the threads."""
-        if not self._idle.claim():
-            with self._starting:
-                if self._number < self._size:
-                    # An empty context: a thread must not begin in the transaction of who starts it.
-                    run, args = Context().run, (_work, self._calls, self._idle)
-                    threading.Thread(target=run, args=args, name="nexusql", daemon=True).start()
-                    self._number += 1
+        """Run a call, which raises nothing, in one of the threads; each has one of its own, as long as there are."""
+        with self._load.lock:
+            if self._load.calls >= self._number < self._size:
+                # An empty context: a thread must not begin in the transaction of who starts it.
+                run, args = Context().run, (_work, self._calls, self._load)
+                threading.Thread(target=run, args=args, name="nexusql", daemon=True).start()
+                self._number += 1
+            self._load.calls += 1
         self._calls.put(call)
 
     def close(self) -> None:
@@ -202,17 +211,16 @@ class Threads:
         self._calls.put(None)
 
 
-def _work(calls: "SimpleQueue[Callable[[], object] | None]", idle: _Idle) -> None:
+def _work(calls: "SimpleQueue[Callable[[], object] | None]", load: _Load) -> None:
     while True:
-        try:
-            call = calls.get_nowait()
-        except Empty:
-            idle.add()
-            call = calls.get()
+        call = calls.get()
         if call is None:
             calls.put(None)  # for the next thread
             return
-        call()
+        try:
+            call()
+        finally:
+            load.lessen()
         del call  # and with it what it holds, not only when the next one comes
 
 

@@ -11,7 +11,6 @@ from nexusql.errors import (
     DuplicateColumnWarning,
     Error,
     IntegrityError,
-    NotSupportedError,
     ParameterError,
     ParameterWarning,
     ProgrammingError,
@@ -189,9 +188,11 @@ def test_execute_many_gives_the_exact_total_and_is_all_or_nothing(table: Databas
     assert table.execute_many(sql, []) == 0
 
 
-def test_what_is_not_in_this_release_says_so(table: DatabaseManager) -> None:
-    with pytest.raises(NotSupportedError):
-        table.execute("SELECT 1", timeout=1.0)
+def test_a_time_limit_that_is_not_reached_changes_nothing(table: DatabaseManager) -> None:
+    table.execute("INSERT INTO items (name) VALUES ('a')", timeout=30)
+    assert table.execute("SELECT name FROM items", timeout=30.0) == [{"name": "a"}]
+    with pytest.raises(UniqueViolation):
+        table.execute("INSERT INTO items (name) VALUES ('a')", timeout=30)
 
 
 def test_execute_async_gives_the_same(table: DatabaseManager) -> None:

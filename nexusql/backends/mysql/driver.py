@@ -228,8 +228,8 @@ class MysqlBackend(CommonBackend):
         kill_query(raw, config, self.connect)
 
     def outlive_cancel(self, raw: Raw) -> None:
-        """See nexusql.backends.mysql.kill."""
-        if raw.open:
+        """See nexusql.backends.mysql.kill. While rows are under way nothing can be sent; what stops these does it."""
+        if raw.open and not (raw._result is not None and raw._result.unbuffered_active):
             absorb(raw)
 
     def cut(self, raw: Raw) -> None:

@@ -15,6 +15,7 @@ from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options
 from nexusql.backends.postgresql.bulk import PostgresqlBulk
+from nexusql.backends.postgresql.cancel import CancelKey
 from nexusql.backends.postgresql.catalogue import BASE_TYPE
 from nexusql.backends.postgresql.cursor import PostgresqlCursor
 from nexusql.backends.postgresql.error_codes import BY_CLASS, BY_SQLSTATE, MISSING, REFUSALS
@@ -68,6 +69,8 @@ class Connection(extensions.connection):
     """A connection that can be asked whether its socket has something to say."""
 
     has_something_to_say: Callable[[], bool]
+    cancel_key: CancelKey
+    cancels_late = False  # a cancel request has not been answered in its time
     stages: dict[object, list[str]]  # names of temporary tables for bulk writes, by what they are like
 
 
@@ -145,7 +148,14 @@ class PostgresqlBackend(CommonBackend):
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """A cancel request. libpq returns when the server has passed it on, and has no time-out of its own."""
-        within(CANCEL_SECONDS, raw.cancel, lambda nothing: None)
+        raw.cancels_late = True
+        within(CANCEL_SECONDS, lambda: raw.cancel_key.send(raw), lambda nothing: None)
+        raw.cancels_late = False
+
+    def outlive_cancel(self, raw: Raw) -> None:
+        """Nothing where the request was passed on in time; else it may come at any moment, and this raises an error."""
+        if raw.cancels_late:
+            raise OperationalError("a cancel request is still under way")
 
     def cut(self, raw: Raw) -> None:
         """Shut the socket."""
@@ -291,6 +301,7 @@ def _open(config: ConnectionConfig, timeout: float, json_loads: Callable[[str], 
     raw.autocommit = True
     raw.has_something_to_say = readiness(raw.fileno())
     raw.stages = {}
+    raw.cancel_key = CancelKey(raw)
     if json_loads is not None:
         extras.register_default_json(raw, loads=json_loads)
         extras.register_default_jsonb(raw, loads=json_loads)
