@@ -78,7 +78,7 @@ lint: $(built)
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy
-	$(bin)/zizmor --offline --quiet .
+	$(bin)/zizmor --offline --quiet --strict-collection .
 	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not installed: left out"; fi
 
 test: lint

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -80,6 +81,11 @@ def test_wheels_are_tested_here_as_they_are_where_they_are_built(wheels: ModuleT
     assert f"test-requires = [{needed}]" in settings
     built = " ".join(f"cp{major}{minor}-*" for major, minor in wheels.VERSIONS)
     assert f'build = "{built}"' in settings
+
+
+def test_each_extra_for_users_is_installed_alone(wheels: ModuleType) -> None:
+    extras = set(metadata("nexusql").get_all("Provides-Extra") or ())
+    assert extras - {"bench", "dev", "docs", "release"} == set(wheels.EXTRAS)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
