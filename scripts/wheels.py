@@ -161,7 +161,9 @@ class Workshop:
         long = os.environ.get("NEXUSQL_LONG", "") not in ("", "0")
         needed: Sequence[str] = (f"nexusql[dev] @ {wheel.as_uri()}",) if long else TOOLS
         run([inside, "-m", "pip", "--quiet", "install", *needed], cwd=self.folder)
-        chosen = [f"--ignore={folder}" for folder in OF_THE_CHECKOUT] if long else list(QUICK)
+        chosen = [*QUICK]
+        if long:
+            chosen = ["-n", "2", "--dist", "worksteal", *(f"--ignore={folder}" for folder in OF_THE_CHECKOUT)]
         servers = {name: value for name, value in os.environ.items() if name.startswith("NEXUSQL_TEST_")}
         report = run(
             [inside.parent / "pytest", "-q", "-p", "no:cacheprovider", *chosen],
