@@ -27,7 +27,14 @@ QUICK = ("tests/speedups", "tests/sql", "tests/unit")
 TOOLS = ("pytest>=8.3", "hypothesis>=6.100")
 # These are about the checkout: its documents, its scripts, its types and the Makefile.
 OF_THE_CHECKOUT = ("tests/project", "tests/typing", "tests/clients")
-EXTRAS = {"postgresql": "psycopg2", "mysql": "pymysql", "mssql": "pyodbc", "cli": "typer", "all": "rich"}
+EXTRAS = {
+    "postgresql": "psycopg2",
+    "mysql": "pymysql",
+    "mssql": "pyodbc",
+    "cli": "typer",
+    "otel": "opentelemetry.trace",
+    "all": "rich",
+}
 MODULES = 4  # of the compiled core
 PYODIDE = ("314.0.7", "3.14")  # its release on npm, and the Python that it is
 # There are no processes, no event loop that blocks, and no clock that is fine enough.
@@ -111,7 +118,7 @@ def check_wheel(listed: Iterable[str], compiled: bool) -> None:
     core = [name for name in files if re.fullmatch(r"nexusql/_speedups/_\w+_c\..*\.(so|pyd)", name)]
     demand(len(core) == (MODULES if compiled else 0), f"the wheel has {len(core)} compiled modules")
     other = sorted(name for name in files if not re.match(r"nexusql(-[^/]+\.dist-info)?/", name))
-    other += sorted(name for name in files if re.search(r"\.(c|pyx|pyc)$", name))
+    other += sorted(name for name in files if re.search(r"\.(c|pyx|pxd|pyc)$", name))
     demand(not other, f"the wheel holds what is no part of the package: {other}")
 
 
@@ -186,6 +193,7 @@ class Workshop:
                 f"import nexusql; nexusql.DatabaseManager('{extra}://nobody@127.0.0.1:1/x').connect(raise_errors=True)"
             )
             self.expect(bare, ["-c", code], f"pip install nexusql[{extra}]")
+        self.expect(bare, ["-c", "import nexusql; nexusql.OpenTelemetry()"], "install nexusql[otel]")
         self.expect(bare, ["-m", "nexusql", "info"], "pip install nexusql[cli]")
 
     def expect(self, python: Path, arguments: Sequence[str], text: str) -> None:

@@ -11,6 +11,7 @@ from ia_modules.reliability.sql_metric_storage import SQLMetricStorage
 
 import servers
 from nexusql import DatabaseManager, UniqueViolation
+from nexusql.bulk import BulkWrite
 
 
 @pytest.fixture
@@ -119,6 +120,32 @@ def test_many_tasks_write_at_once_and_each_row_is_there_once(storage: SQLMetricS
         assert len(await storage.get_slo_measurements("mtte")) == 50
 
     asyncio.run(run())
+
+
+def test_a_thousand_tasks_share_commits_where_the_manager_groups_them(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    run_bulk = BulkWrite.run
+
+    def counted(self: BulkWrite, rows: Any, progress: Any = None) -> Any:
+        groups.append(len(rows))
+        return run_bulk(self, rows, progress)
+
+    monkeypatch.setattr(BulkWrite, "run", counted)
+
+    async def run(db: DatabaseManager) -> None:
+        storage = SQLMetricStorage(db)
+        steps = ({"agent": f"agent-{n}", "success": True, "mode": "it's :m"} for n in range(1000))
+        await asyncio.gather(*map(storage.record_step, steps))
+        stored = await storage.get_steps()
+        assert Counter(step["agent"] for step in stored) == {f"agent-{n}": 1 for n in range(1000)}
+        assert {step["mode"] for step in stored} == {"it's :m"}
+
+    with DatabaseManager(database_url, group_commit=True) as db:
+        asyncio.run(run(db))
+    assert sum(groups) > 900
+    assert len(groups) < 50
 
 
 def test_metrics_of_a_transaction_are_kept_or_lost_with_it(storage: SQLMetricStorage, db: DatabaseManager) -> None:

@@ -15,7 +15,7 @@ SDIST = [path.relative_to(ROOT).as_posix() for folder in ("nexusql", "tests") fo
 SDIST = [name for name in SDIST if not re.search(r"__pycache__|\.so$|\.pyd$", name)]
 SDIST += ["setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"]
 INFO = "nexusql-1.0.dist-info/METADATA"
-PURE = [name for name in SDIST if name.startswith("nexusql/") and not name.endswith(".pyx")] + [INFO]
+PURE = [name for name in SDIST if name.startswith("nexusql/") and not name.endswith((".pyx", ".pxd"))] + [INFO]
 CORE = [f"nexusql/_speedups/_{name}_c.cpython-313-x86_64-linux-gnu.so" for name in "abcd"]
 
 
