@@ -14,8 +14,6 @@ import pytest
 
 import nexusql
 from nexusql import errors, interfaces
-from nexusql.config import ConnectionConfig
-from nexusql.errors import NotSupportedError
 
 ROOT = Path(__file__).resolve().parents[2]
 MILLISECONDS = 40
@@ -25,6 +23,8 @@ NAMES = {
     *("AsyncDatabaseManager", "ConnectionConfig", "DatabaseInterface", "DatabaseManager", "DatabaseType"),
     *("BulkResult", "QueryResult", "Row", "RowError", "Rows", "create_error_result", "create_query_result"),
     *("Array", "Json", "MigrationRunner", "IMPLEMENTATION", "__version__"),
+    *("AsyncStream", "AsyncTransaction", "GroupCommit", "Records", "Stream", "Transaction"),
+    *("Event", "OpenTelemetry", "SlowQueryLog", "Statistics"),
 }
 ERRORS = {name for name, value in vars(errors).items() if inspect.isclass(value)}
 
@@ -93,11 +93,6 @@ def test_a_stand_in_has_to_have_every_call() -> None:
     partial: Any = type("Partial", (nexusql.DatabaseInterface,), calls)
     with pytest.raises(TypeError, match="execute"):
         partial()
-
-
-def test_the_asynchronous_manager_is_announced_but_not_there() -> None:
-    with pytest.raises(NotSupportedError, match="not in this release"):
-        nexusql.AsyncDatabaseManager(ConnectionConfig.from_url("sqlite://"))
 
 
 def test_the_version_is_one() -> None:
