@@ -33,7 +33,7 @@ EXTRAS = {
     "mssql": "pyodbc",
     "cli": "typer",
     "otel": "opentelemetry.trace",
-    "all": "rich",
+    "all": "psycopg2, pymysql, pyodbc, typer, opentelemetry.trace",
 }
 MODULES = 4  # of the compiled core
 PYODIDE = ("314.0.7", "3.14")  # its release on npm, and the Python that it is
