@@ -19,6 +19,7 @@ version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 ready := $(VENV)/.ready-$(version)
 built := $(VENV)/.built-$(version)
 clients := $(VENV)/.clients-$(version)
+tools := $(VENV)/.tools-$(version)
 core := setup.py $(wildcard nexusql/_speedups/*.py nexusql/_speedups/*.pyx nexusql/_speedups/*.pxd)
 
 compiled := NEXUSQL_PURE= NEXUSQL_REQUIRE_SPEEDUPS=1 NEXUSQL_EXPECT=cython
@@ -30,17 +31,19 @@ indifferent := aio cli clients faults migrations pool project typing
 services := $(bin)/python scripts/services
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint suite coverage fuzz bench build services services-stop clean
+.PHONY: help demo test test-full lint suite coverage fuzz bench build wheels docs services services-stop clean
 
 help:
 	@echo "make demo [URL=postgresql://..]  the main job: 100,000 metrics and 10,000 checkpoints, written and read back"
 	@echo "make test       lint, then every test on every database, compiled and interpreted"
 	@echo "make test-full  the same with the long rounds"
-	@echo "make lint       ruff, ruff format, mypy --strict"
+	@echo "make lint       ruff, ruff format, mypy --strict, and what the workflows need"
 	@echo "make coverage   branch coverage of the package"
 	@echo "make fuzz       the compiled core under sanitizers on hostile input, FUZZ_SECONDS=600 long"
 	@echo "make bench      benchmarks/RESULTS.md and its plots, in some 15 minutes"
 	@echo "make build      sdist and wheel in dist/"
+	@echo "make wheels     what a release consists of, in dist/, each installed and tested, in some 10 minutes"
+	@echo "make docs       the documentation as a site in site/; fails where a link leads nowhere"
 	@echo "make services   start the database servers that are missing (services-stop ends them)"
 	@echo "make clean      remove all of it"
 
@@ -63,6 +66,11 @@ $(clients): $(ready) scripts/clients.py
 	$(bin)/python scripts/clients.py
 	@touch $@
 
+# What only a release and the documentation need. The compiled core is in the checkout already and stays there.
+$(tools): $(built)
+	NEXUSQL_PURE=1 $(bin)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[docs,release]'
+	@touch $@
+
 demo: $(built)
 	$(bin)/python -m nexusql.cli.demo $(URL)
 
@@ -70,6 +78,8 @@ lint: $(built)
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy
+	$(bin)/zizmor --offline --quiet --strict-collection .
+	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not installed: left out"; fi
 
 test: lint
 	$(services) run -- $(MAKE) --no-print-directory suite
@@ -95,6 +105,12 @@ build: $(ready)
 	rm -rf dist
 	$(bin)/python -m build --quiet
 
+wheels: $(tools)
+	$(bin)/python scripts/wheels.py
+
+docs: $(tools)
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
+
 services: $(ready)
 	$(services) start
 
@@ -103,6 +119,6 @@ services-stop: $(ready)
 
 clean:
 	@if [ -d .services ]; then $(services) stop; fi
-	rm -rf $(VENV) .venv-peers build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-peers build dist site htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	rm -rf nexusql.egg-info nexusql/_speedups/*.so demo.db demo.db-*
 	find nexusql tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +

@@ -443,7 +443,7 @@ def test_numpy_scalars_are_bound_as_what_they_stand_for(backend: Backend) -> Non
         (numpy.datetime64("2020-01-02"), date(2020, 1, 2)),
         (numpy.datetime64("2020-01-02T03:04:05.000006"), datetime(2020, 1, 2, 3, 4, 5, 6)),
         (numpy.datetime64("2020-01-02T03:04:05.000006789"), datetime(2020, 1, 2, 3, 4, 5, 6)),
-        (numpy.datetime64("NaT"), None),
+        (numpy.datetime64("NaT", "s"), None),
         (numpy.timedelta64(5, "s"), timedelta(seconds=5)),
         (numpy.timedelta64(5_000, "ns"), timedelta(microseconds=5)),
     ]

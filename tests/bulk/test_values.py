@@ -173,7 +173,7 @@ STRANGE: list[Any] = [
     ),
     *(np.int64(5), np.float32(1.5), np.float64("nan"), np.bool_(True), np.datetime64("2020-01-02"), np.str_("text")),
     *(
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "s"),
         np.timedelta64(5, "s"),
         np.int64(-(2**63)),
         np.uint64(2**64 - 1),

@@ -11,7 +11,7 @@ import pytest
 import nexusql
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINT = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -94,6 +94,18 @@ def test_the_api_reference_explains_every_option_of_the_manager() -> None:
     explained = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", reference, re.MULTILINE))))
     options = set(inspect.signature(nexusql.DatabaseManager).parameters) - {"database"}
     assert options - explained == set()
+
+
+def test_the_pages_from_the_docstrings_show_every_public_name() -> None:
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    shown = set(re.findall(r"^::: nexusql\.(\w+)$", pages, re.MULTILINE)) | set(vars(nexusql.errors))
+    assert set(nexusql.__all__) - shown == {"IMPLEMENTATION", "__version__"}
+
+
+def test_the_site_has_every_page() -> None:
+    site = (ROOT / "mkdocs.yml").read_text("utf-8")
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert set(re.findall(r": (\S+\.md)$", site, re.MULTILINE)) == pages
 
 
 def test_the_architecture_names_every_part_of_the_package() -> None:

@@ -25,6 +25,8 @@ NAMES = {
     *("BulkResult", "QueryResult", "Records", "Row", "RowError", "Rows"),
     *("create_error_result", "create_query_result"),
     *("Array", "Json", "MigrationRunner", "IMPLEMENTATION", "__version__"),
+    *("AsyncStream", "AsyncTransaction", "GroupCommit", "Records", "Stream", "Transaction"),
+    *("Event", "OpenTelemetry", "SlowQueryLog", "Statistics"),
 }
 ERRORS = {name for name, value in vars(errors).items() if inspect.isclass(value)}
 

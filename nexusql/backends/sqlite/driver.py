@@ -248,8 +248,8 @@ class SqliteBackend(CommonBackend):
         if len(parts) == 1:
             return dict(raw.execute("SELECT name, type FROM pragma_table_info(?)", parts))
         # Joined, because asking for a schema that is not there is an error; CROSS, for SQLite keeps that order.
-        columns = "SELECT t.name, t.type FROM pragma_database_list AS d CROSS JOIN pragma_table_info(?2, d.name) AS t"
-        return dict(raw.execute(f"{columns} WHERE d.name = ?1 COLLATE NOCASE", parts))
+        columns = "SELECT t.name, t.type FROM pragma_database_list AS d CROSS JOIN pragma_table_info(?, d.name) AS t"
+        return dict(raw.execute(f"{columns} WHERE d.name = ? COLLATE NOCASE", parts[::-1]))
 
 
 def make(
