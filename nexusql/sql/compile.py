@@ -63,7 +63,7 @@ def compile_plan(
             rule(rewrite)
     tokens = rewrite.tokens
     transaction = control(tokens, syntax, sql)
-    verb, effect = effects(tokens, syntax)
+    verb, effect = (rewrite.definition, Effect.DDL) if rewrite.definition else effects(tokens, syntax)
     if "!" in sql and any(may_be_run(token, syntax) for token in (*tokens, *rest)):
         effect = (effect | Effect.SESSION) & ~Effect.READS
     written = write(tokens, placed, syntax, lengths if style is Style.NAMED else None, sql)

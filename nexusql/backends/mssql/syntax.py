@@ -1,5 +1,7 @@
-"""SQL Server as data: lexical rules. Its translation rules come with its driver."""
+"""SQL Server as data: lexical rules, types, and what canonical SQL becomes."""
 
+from nexusql.backends.mssql.ddl import DDL_RULES, NATIVE_MARKERS, TYPES
+from nexusql.backends.mssql.expressions import DML_RULES
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.syntax import ListTexts, Syntax
 
@@ -29,4 +31,7 @@ SYNTAX = Syntax(
         whole="IN (SELECT value FROM OPENJSON({}))", whole_negated="NOT IN (SELECT value FROM OPENJSON({}))"
     ),
     batches=True,
+    types=TYPES,
+    native_markers=NATIVE_MARKERS,
+    rules=(*DDL_RULES, *DML_RULES),
 )

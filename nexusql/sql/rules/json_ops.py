@@ -35,6 +35,8 @@ class JsonPaths:
     """How a dialect reads inside JSON. Templates: {0} is the JSON, {1} a path, or where `at` is said, a key or index.
 
     `path` gives the SQL literal of a path, or None where a key cannot stand in one; ValueError says why there is none.
+    With `split`, {1} of `element` is the path to what holds the key, and {2} the key. `grouped` is used instead in a
+    statement that groups or aggregates; its `grouped_note` tells what that loses.
     """
 
     element: str  # ->
@@ -43,6 +45,9 @@ class JsonPaths:
     text_at: str
     path: Callable[[tuple[Key, ...]], str | None]
     subselects: bool = False  # whether the templates with `at` are subselects, in which no aggregate can stand
+    split: bool = False
+    grouped: "JsonPaths | None" = None
+    grouped_note: str = ""
 
 
 class _Step(NamedTuple):
@@ -58,9 +63,13 @@ def json_arrows(choose: Callable[[SessionModes], JsonPaths]) -> Rule:
             return
         tokens = rewrite.tokens
         paths = choose(rewrite.modes)
+        is_grouped = paths.grouped is not None and ("GROUP" in rewrite.words or aggregates(tokens))
+        paths = paths.grouped if is_grouped and paths.grouped is not None else paths
         i = 0
         while i < len(tokens):
             if tokens[i].kind == "o" and tokens[i].text in "-#" and operator(tokens, i) in ARROWS:
+                if paths.grouped_note:
+                    rewrite.note(paths.grouped_note, i)
                 try:
                     i = _chain(rewrite, paths, i)
                 except ValueError as error:
@@ -94,15 +103,23 @@ def _chain(rewrite: Rewrite, paths: JsonPaths, i: int) -> int:
             pending = (*pending, step.key)
             continue
         if pending:
-            made = fill(paths.element, made, [_path(paths, pending)])
+            made = _element(paths, made, pending)
         pending = ()
         if paths.subselects and aggregates(made):
             raise rewrite.refuse("an aggregate cannot stand before -> here; compute it in a subselect", i)
         is_last = as_text and step is steps[-1]
         made = fill(paths.text_at if is_last else paths.element_at, made, step.label)
     if pending or not steps:
-        made = fill(paths.text if as_text else paths.element, made, [_path(paths, pending)])
+        made = fill(paths.text, made, [_path(paths, pending)]) if as_text else _element(paths, made, pending)
     return put(tokens, start, end, made) - 1
+
+
+def _element(paths: JsonPaths, json: list[Token], keys: tuple[Key, ...]) -> list[Token]:
+    """The tokens of a literal path's element, as JSON."""
+    if not paths.split or not keys:
+        return fill(paths.element, json, [_path(paths, keys)])
+    key = Token("'", "'" + str(keys[-1]).replace("'", "''") + "'")
+    return fill(paths.element, json, [_path(paths, keys[:-1])], [key])
 
 
 def _path(paths: JsonPaths, keys: tuple[Key, ...]) -> Token:
