@@ -210,8 +210,8 @@ def run_typed(
     columns: Sequence[str],
     first: int,
 ) -> Any:
-    """Run a statement of rows. A text is sent with one length whatever it is, and NULL with its column's kind, for which
-    the driver would ask the server each time. Raises RowFault for a value that the driver refuses."""
+    """Run a statement of rows. A text is sent with one length whatever it is, and NULL with its column's kind, for
+    which the driver would ask the server each time. Raises RowFault for a value that the driver refuses."""
     width = len(nulls)
     sizes: list[Any] = []
     for place, value in enumerate(flat):

@@ -17,7 +17,7 @@ from nexusql.backends.mssql.connecting import open_session
 from nexusql.backends.mssql.cursor import MssqlCursor
 from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
 from nexusql.backends.mssql.parameters import ParameterTypes
-from nexusql.backends.mssql.session import MssqlSession, Result
+from nexusql.backends.mssql.session import MssqlSession
 from nexusql.backends.mssql.syntax import SYNTAX
 from nexusql.backends.mssql.values import MssqlValues
 from nexusql.backends.names import name_parts
@@ -36,6 +36,7 @@ from nexusql.errors import (
     NotSupportedError,
     OperationalError,
     ProgrammingError,
+    QueryTimeout,
 )
 from nexusql.sql.lexical import SessionModes
 
@@ -60,7 +61,7 @@ class MssqlBackend(CommonBackend):
 
     database_type = DatabaseType.MSSQL
     syntax = SYNTAX
-    capabilities = Capabilities(releases_savepoints=False, fast_iteration=False)
+    capabilities = Capabilities(releases_savepoints=False, fast_iteration=False, further_isolation=("SNAPSHOT",))
 
     def __init__(self, values: MssqlValues) -> None:
         super().__init__(values)
@@ -186,8 +187,8 @@ class MssqlBackend(CommonBackend):
             return error_of_python(error, sql)
         sqlstate, code = _codes(error)
         kind = _kind(error, sqlstate, code)
-        if raw is None and kind is ConnectionLost:
-            kind = OperationalError  # there has been none to lose
+        if raw is None and kind in (ConnectionLost, QueryTimeout):
+            kind = OperationalError  # there has been none to lose, and no query
         elif raw is not None and (raw.closed or sqlstate == "08001"):
             kind = ConnectionLost
         mapped = driver_error(kind, error, sqlstate=sqlstate, code=code, sql=sql)
@@ -199,8 +200,8 @@ class MssqlBackend(CommonBackend):
         return mapped
 
     def dooms(self, error: Error) -> bool:
-        """True where XACT_STATE() has said that the transaction is gone, or can only be rolled back; and for errors after
-        which that is so (https://learn.microsoft.com/sql/t-sql/functions/xact-state-transact-sql)."""
+        """True where XACT_STATE() has said that the transaction is gone, or can only be rolled back, and for errors
+        after which that is so (https://learn.microsoft.com/sql/t-sql/functions/xact-state-transact-sql)."""
         return bool(vars(error).get("dooms")) or error.code in DOOMING
 
     def list_tables_sql(self) -> str:
@@ -221,7 +222,7 @@ class MssqlBackend(CommonBackend):
             f" WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
             params,
         )
-        return {name: kind for name, kind in result.fetchall()}
+        return dict(map(tuple, result.fetchall()))
 
 
 def make(
@@ -256,7 +257,7 @@ def _kind(error: Exception, sqlstate: str | None, code: int | None) -> type[Erro
         return CheckViolation if "CHECK" in str(error.args[-1]).partition('"')[0] else ForeignKeyViolation
     found = BY_CODE.get(code) if code is not None else None
     # A query's time-out and a lost connection are the driver's to tell, whatever number comes with them.
-    if found is None or (sqlstate or "")[:2] in ("08", "HY") and sqlstate != "HY000":
+    if found is None or ((sqlstate or "")[:2] in ("08", "HY") and sqlstate != "HY000"):
         found = BY_SQLSTATE.get(sqlstate or "") or found
     return found or _category(error)
 

@@ -194,7 +194,8 @@ _KEY = "[key] = CAST({1} AS NVARCHAR(4000))"
 _JSON = JsonPaths(
     # In an array of its own the text is one row, whatever it is.
     text=(
-        "(SELECT COALESCE(v, j) FROM OPENJSON(N'[' + {0} + N']') WITH (v NVARCHAR(MAX) {1}, j NVARCHAR(MAX) {1} AS JSON))"
+        "(SELECT COALESCE(v, j) FROM OPENJSON(N'[' + {0} + N']')"
+        " WITH (v NVARCHAR(MAX) {1}, j NVARCHAR(MAX) {1} AS JSON))"
     ),
     element=f"(SELECT TOP (1) {_AS_JSON} FROM OPENJSON({{0}}, {{1}}) WHERE [key] = {{2}})",
     element_at=f"(SELECT TOP (1) {_AS_JSON} FROM OPENJSON({{0}}) WHERE {_KEY})",

@@ -36,11 +36,14 @@ MIGRATING = Migrating(
         held="SELECT CASE APPLOCK_MODE('public', ?, 'Session') WHEN 'Exclusive' THEN 1 ELSE 0 END AS held",
         give_back="EXEC sys.sp_releaseapplock @Resource = ?, @LockOwner = 'Session'",
         holder=(
-            "SELECT l.request_session_id AS number, CONCAT('session ', l.request_session_id, ' of ', s.login_name,"
+            "DECLARE @key NVARCHAR(255) = ?; IF HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE') = 1"
+            " SELECT l.request_session_id AS number, CONCAT('session ', l.request_session_id, ' of ', s.login_name,"
             " ' from ', s.host_name) AS told FROM sys.dm_tran_locks AS l"
             " LEFT JOIN sys.dm_exec_sessions AS s ON s.session_id = l.request_session_id"
             " WHERE l.resource_type = 'APPLICATION' AND l.request_status = 'GRANT'"
-            " AND l.resource_database_id = DB_ID() AND CHARINDEX(?, l.resource_description) > 0"
+            " AND l.resource_database_id = DB_ID() AND CHARINDEX(@key, l.resource_description) > 0"
+            " ELSE SELECT 0 AS number, 'a session that this user may not see' AS told"
+            " WHERE APPLOCK_TEST('public', @key, 'Exclusive', 'Session') = 0"
         ),
         end_session="DECLARE @kill NVARCHAR(40) = CONCAT(N'KILL ', CAST(? AS INT)); EXEC(@kill)",
         probe="SELECT 1 AS probed",
@@ -50,7 +53,7 @@ MIGRATING = Migrating(
     ),
     # An object, an index or a column exists; one to be dropped does not.
     leftovers=frozenset({2714, 1913, 2705, 3701, 53701, 4924, 3728}),
-    transaction_id="SELECT transaction_id FROM sys.dm_tran_current_transaction",
+    transaction_id="SELECT CURRENT_TRANSACTION_ID() AS number",
     lock_timeout="SET LOCK_TIMEOUT {milliseconds}",
     blockers=(
         "SELECT TOP (5) CONCAT('session ', s.session_id, ' of ', s.login_name, ' has a transaction open since ',"

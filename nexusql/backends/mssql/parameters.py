@@ -1,7 +1,7 @@
 """Types of parameters: a text that is compared with a VARCHAR column is sent as VARCHAR.
 
-The driver sends every text as NVARCHAR, and the server then converts the column instead of looking into its index. Which
-parameters meet such columns the server tells itself, once for each statement
+The driver sends every text as NVARCHAR, and the server then converts the column instead of looking into its index.
+Which parameters meet such columns the server tells itself, once for each statement
 (https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-describe-undeclared-parameters-transact-sql).
 """
 

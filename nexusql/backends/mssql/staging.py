@@ -106,12 +106,12 @@ class Stage:
             text = f"{declared}; {text} {output} INTO @nexusql; SELECT n, value FROM @nexusql"
         else:
             text = f"{text} {output};"
-        return {row: value for row, value in session.run(text, None).fetchall()}
+        return dict(map(tuple, session.run(text, None).fetchall()))
 
     def _ids_by_key(self, session: MssqlSession, key: tuple[str, ...]) -> dict[int, Any]:
         wanted = quote_identifier(str(self._target.returning), SYNTAX)
         text = f"SELECT s.{ROW}, t.{wanted} FROM {self._name} AS s JOIN {self._table.sql} AS t ON {self._match((key,))}"
-        return {row: value for row, value in session.run(text, None).fetchall()}
+        return dict(map(tuple, session.run(text, None).fetchall()))
 
     def _match(self, keys: tuple[tuple[str, ...], ...] | list[tuple[str, ...]]) -> str:
         """The condition that a row is there already."""

@@ -50,8 +50,8 @@ def table_sequence(rewrite: Rewrite, table: Table) -> str:
 
 
 class TableBatch:
-    """The pass for what stands around CREATE TABLE: IF NOT EXISTS as a test, the sequence of its key, and a unique index
-    for each unique key that may hold NULL, which T-SQL would take for one value. Refuses what has no equivalent."""
+    """The pass for what stands around CREATE TABLE: IF NOT EXISTS as a test, the sequence of its key, a unique index
+    for each unique key that may hold NULL, which T-SQL takes for one value. Refuses what has no equivalent."""
 
     def __call__(self, rewrite: Rewrite, table: Table, edits: Edits) -> None:
         """Rewrite a CREATE TABLE, and unique columns that ALTER TABLE adds."""

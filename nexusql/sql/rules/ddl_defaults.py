@@ -32,12 +32,12 @@ _CASTS = re.compile(r"""(?:::\ *[\w."]+(?:\ \w+)*(?:\ *\([\d, ]+\))?(?:\ \w+)*(?
 class Defaults:
     """The pass for defaults.
 
-    `moments` has the target's text for NOW, UTC (now, in UTC), DATE, TIME and MIDNIGHT (today, as a timestamp); in it,
-    `{precision}` stands for the digits that the column keeps of a second; `NOW TIMESTAMPTZ` is that for one type. `uuid` gives an expression for a random UUID;
-    `false_true` has the words for these where FALSE and TRUE are none; `bracketed` are canonical types whose literals
-    need brackets; `bytes_of` makes bytes of a string where one does not by itself, and `hexadecimal` of one in
-    hexadecimal. `native_now` says that NOW() is the
-    target's own too, so that a native column may mean that.
+    `moments` has the target's text for NOW, UTC (now, in UTC), DATE, TIME and MIDNIGHT (today, as a timestamp), and may
+    have one for a type, `NOW TIMESTAMPTZ`; in it, `{precision}` stands for the digits that the column keeps of a
+    second. `uuid` gives an expression for a random UUID; `false_true` has the words for FALSE and TRUE where these are none;
+    `bracketed` are canonical types whose literals need brackets; `bytes_of` makes bytes of a string where one does not
+    by itself, and `hexadecimal` of one in hexadecimal. `native_now` says that NOW() is the target's own too, so that a
+    native column may mean that.
     """
 
     moments: Mapping[str, str]

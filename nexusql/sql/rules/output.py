@@ -95,6 +95,5 @@ def is_column(tokens: Tokens, i: int) -> bool:
         return False
     if tokens.kind(before) in ("t", ".") or tokens.word(before) == "AS" or ends_operand(tokens, before):
         return False
-    if tokens.kind(after) in ("(", "'") or (tokens.word(after) == "FROM" and tokens.kind(before) == "("):
-        return False
-    return True
+    is_field = tokens.word(after) == "FROM" and tokens.kind(before) == "("
+    return not is_field and tokens.kind(after) not in ("(", "'")
