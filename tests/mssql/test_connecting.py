@@ -125,7 +125,7 @@ def test_an_old_server_is_refused(server: Server, version: tuple[object, ...], g
         assert db.connect(raise_errors=True)
         db.close()
     else:
-        with pytest.raises(NotSupportedError, match="version|2017"):
+        with pytest.raises(NotSupportedError, match=r"version|2017"):
             db.connect(raise_errors=True)
         assert server.connections[-1].closed
 

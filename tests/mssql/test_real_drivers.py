@@ -40,7 +40,7 @@ def db(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseManager]:
             yield manager
 
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": 1, "name": "it's ü 😀 ?", "n": Decimal("12.30"), "at": datetime(2024, 2, 29, 1, 2, 3, 456789)},
     {"id": 2, "name": None, "n": None, "at": None},
     {"id": 3, "name": "", "n": Decimal("-0.01"), "at": datetime(1999, 12, 31, 23, 59, 59)},

@@ -100,6 +100,7 @@ _DEFAULTS = Defaults(
     false_true=("0", "1"),
     bytes_of="CAST({} AS VARBINARY(MAX))",
     hexadecimal=hexadecimal_constant,
+    native_now=True,
 )
 
 DDL_RULES: tuple[Rule, ...] = (

@@ -221,7 +221,8 @@ def _string_agg(
 ) -> list[Token]:
     if distinct:
         raise rewrite.refuse("STRING_AGG takes no DISTINCT here; select the distinct values first", i)
-    template = "STRING_AGG(CAST({0} AS NVARCHAR(MAX)), {1})"
+    text = "{0}" if value[0].text.upper() == "CAST" else "CAST({0} AS NVARCHAR(MAX))"
+    template = f"STRING_AGG({text}, {{1}})"
     return fill(f"{template} WITHIN GROUP ({{2}})" if order else template, value, separator, order)
 
 

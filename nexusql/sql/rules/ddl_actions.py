@@ -17,6 +17,9 @@ _DROP_DEFAULT = (
 )
 
 
+_VERBS = frozenset(("ADD", "ALTER", "DROP", "RENAME"))
+
+
 class Batches:
     """The pass for ALTER TABLE: words that T-SQL has not, IF [NOT] EXISTS as a test, and what takes a batch or a system
     procedure. `defaults` rewrites SET DEFAULT."""
@@ -36,6 +39,8 @@ class Batches:
                 tests.append(f"OBJECT_ID({_object(tokens, table)}) IS NOT NULL")
             edits.drop(before, tokens.prev(table.name) + 1)
         adds = sum(tokens.word(start) == "ADD" for start, _ in table.actions)
+        if adds == 1 and not any(tokens.word(start) in _VERBS for start, _ in table.actions[1:]):
+            table.actions[1:] = []  # more columns behind one ADD, as T-SQL has it
         if len(table.actions) > 1 and adds < len(table.actions):
             raise rewrite.refuse("ALTER TABLE takes one action here; write a statement for each", table.actions[1][0])
         for number, (start, end) in enumerate(table.actions):

@@ -65,6 +65,7 @@ class TableBatch:
                     f"IF OBJECT_ID({text_literal(sequence)}, N'SO') IS NULL CREATE SEQUENCE {sequence} AS INT"
                 )
         if not table.native:
+            self._computed(rewrite, table, edits)
             behind = self._unique(rewrite, table, edits)
             self._references(rewrite, table, edits)
         first = tokens.next(-1)
@@ -89,6 +90,26 @@ class TableBatch:
         like = tokens.find("LIKE", start=table.open + 1, end=table.close) if table.open >= 0 else -1
         if like >= 0 and tokens.kind(tokens.prev(like)) in ("(", ","):
             raise rewrite.refuse("LIKE has no equivalent here; write SELECT TOP (0) * INTO", like)
+
+    def _computed(self, rewrite: Rewrite, table: Table, edits: Edits) -> None:
+        """GENERATED ALWAYS AS (..) without a type, which follows from the expression; a condition is made a BIT."""
+        tokens = rewrite.tokens
+        for column in table.columns:
+            clause = column.clause("GENERATED")
+            if clause is not None and tokens.word(clause.body) != "GENERATED":
+                continue  # said as T-SQL has it
+            opener = next((i for i in range(clause.body, clause.end) if tokens[i].kind == "("), -1) if clause else -1
+            if clause is None or opener < 0:
+                continue
+            close = tokens.close(opener)
+            edits.drop(column.type.start, column.type.end)
+            edits.swap(clause.start, opener, "AS ")
+            if column.type.name == "BOOLEAN":
+                edits.insert(opener, "(CAST(CASE WHEN ")
+                edits.insert(close + 1, " THEN 1 ELSE 0 END AS BIT))")
+            if close + 1 < clause.end:
+                stored = tokens.word(clause.end - 1) == "STORED"
+                edits.swap(tokens.next(close), clause.end, "PERSISTED" if stored else "")
 
     def _unique(self, rewrite: Rewrite, table: Table, edits: Edits) -> list[str]:
         """Take unique keys with a column that may be NULL out; the statements that make indexes of them."""
@@ -228,6 +249,8 @@ def _leave_null_out(tokens: Tokens, edits: Edits, table: int) -> None:
     names = [tokens[tokens.next(start - 1)].text for start, _ in tokens.items(opener + 1, close)]
     condition = " AND ".join(f"{name} IS NOT NULL" for name in names)
     where = tokens.find("WHERE", start=close + 1)
+    if where >= 0 and condition.upper() in tokens.text(where).upper():
+        return
     if where >= 0:
         edits.insert(where + 1, f" {condition} AND")
     else:

@@ -34,7 +34,8 @@ class Defaults:
 
     `moments` has the target's text for NOW, UTC (now, in UTC), DATE, TIME and MIDNIGHT (today, as a timestamp), and may
     have one for a type, `NOW TIMESTAMPTZ`; in it, `{precision}` stands for the digits that the column keeps of a
-    second. `uuid` gives an expression for a random UUID; `false_true` has the words for FALSE and TRUE where these are none;
+    second. `uuid` gives an expression for a random UUID; `false_true` has the words for FALSE and TRUE where these are
+    none;
     `bracketed` are canonical types whose literals need brackets; `bytes_of` makes bytes of a string where one does not
     by itself, and `hexadecimal` of one in hexadecimal. `native_now` says that NOW() is the target's own too, so that a
     native column may mean that.

@@ -97,7 +97,7 @@ def _select_list(rewrite: Rewrite, select: int) -> None:
     end = first
     while end < len(tokens) and tokens.kind(end) not in (")", ";") and tokens.word(end) not in _LIST_ENDS:
         end = tokens.next(tokens.close(end) if tokens.kind(end) in ("(", "[") else end)
-    for start, stop in reversed(list(tokens.items(first, end))):
+    for start, stop in reversed(list(tokens.items(first, min(end, len(tokens))))):
         begin = tokens.next(start - 1)
         alias = tokens.find("AS", start=begin, end=stop)
         until = alias if alias >= 0 else stop
