@@ -154,9 +154,9 @@ def test_what_is_said(sql: str) -> None:
 
 NATIVE = [
     "SELECT TOP (5) a, b = c + 1 FROM [my table] WITH (NOLOCK) WHERE d = 1 ORDER BY a",
-    "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED AND s.x = 1 THEN DELETE WHEN NOT MATCHED THEN INSERT (a) VALUES (1);",
+    "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED AND s.x = 1 THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1);",
     "INSERT INTO t (a) OUTPUT INSERTED.id VALUES (1)",
-    "CREATE TABLE t (id INT IDENTITY(5,2) PRIMARY KEY, v NVARCHAR(20), r ROWVERSION, d DATETIME2 DEFAULT SYSDATETIME())",
+    "CREATE TABLE t (id INT IDENTITY(5,2) PRIMARY KEY, v NVARCHAR(20), r ROWVERSION, d DATETIME2 DEFAULT GETDATE())",
     "EXEC sp_who2 @loginame = N'sa'",
     "DECLARE @x INT = 5; SELECT @x",
     "SELECT CONVERT(VARCHAR(10), GETDATE(), 120)",
@@ -366,11 +366,11 @@ def test_literals_comments_and_names_survive_beside_any_construct(pieces: list[t
 
 
 WORDS = (
-    "SELECT INSERT INTO UPDATE DELETE SET VALUES FROM WHERE AND OR NOT IN IS TRUE FALSE NULL CASE WHEN THEN END BETWEEN "
-    "LIMIT OFFSET FETCH FIRST ROWS ONLY ORDER BY UNION RETURNING ON CONFLICT DO NOTHING UPDATE EXCLUDED.x WITH RECURSIVE "
-    "CREATE TABLE INDEX UNIQUE IF EXISTS ALTER DROP ADD COLUMN RENAME TO PRIMARY KEY REFERENCES CASCADE SERIAL TEXT "
-    "DEFAULT GENERATED ALWAYS AS STORED FOR UPDATE SKIP LOCKED JOIN DISTINCT GREATEST STRING_AGG EXTRACT CAST NOW "
-    "t a b ( ) , ; = + - * || -> ->> :: . 1 'x' :p [n]"
+    "SELECT INSERT INTO UPDATE DELETE SET VALUES FROM WHERE AND OR NOT IN IS TRUE FALSE NULL CASE WHEN THEN END "
+    "LIMIT OFFSET FETCH FIRST ROWS ONLY ORDER BY UNION RETURNING ON CONFLICT DO NOTHING UPDATE EXCLUDED.x BETWEEN "
+    "WITH RECURSIVE CREATE TABLE INDEX UNIQUE IF EXISTS ALTER DROP ADD COLUMN RENAME TO PRIMARY KEY REFERENCES "
+    "CASCADE SERIAL TEXT DEFAULT GENERATED ALWAYS AS STORED FOR UPDATE SKIP LOCKED JOIN DISTINCT GREATEST STRING_AGG "
+    "EXTRACT CAST NOW t a b ( ) , ; = + - * || -> ->> :: . 1 'x' :p [n]"
 ).split()
 
 
@@ -389,7 +389,7 @@ def test_no_text_makes_a_rule_fail_by_accident(words: list[str]) -> None:
 def test_comments_survive_where_clauses_move(literal: str, comment: str) -> None:
     for sql in (
         f"INSERT INTO t (a) {comment} VALUES ({literal}) RETURNING {comment} id, {comment} {literal}",
-        f"INSERT INTO t (a) VALUES ({literal}) {comment} ON CONFLICT (a) {comment} DO UPDATE SET a = {literal} {comment}",
+        f"INSERT INTO t (a) VALUES ({literal}) {comment} ON CONFLICT (a) {comment} DO UPDATE SET a = 1 {comment}",
         f"SELECT a {comment} FROM t {comment} WHERE b {comment} AND c = {literal} LIMIT {comment} 1",
         f"CREATE TABLE IF NOT EXISTS t (a {comment} TEXT DEFAULT {literal} UNIQUE {comment})",
         f"SELECT * FROM t {comment} WHERE a = {literal} {comment} FOR UPDATE {comment}",

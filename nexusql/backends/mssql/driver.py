@@ -18,7 +18,8 @@ from nexusql.backends.mssql.cursor import MssqlCursor
 from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
 from nexusql.backends.mssql.parameters import ParameterTypes
 from nexusql.backends.mssql.session import MssqlSession
-from nexusql.backends.mssql.syntax import SYNTAX
+from nexusql.backends.mssql.syntax import SYNTAX, lexical
+from nexusql.backends.mssql.triggers import NEEDS_INTO, detour, run_around
 from nexusql.backends.mssql.values import MssqlValues
 from nexusql.backends.names import name_parts
 from nexusql.backends.values import Adapter
@@ -119,8 +120,16 @@ class MssqlBackend(CommonBackend):
                 within(CLOSE_SECONDS, raw.odbc.close, lambda _: None)
 
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
-        """Run driver text; a text that is compared with a VARCHAR column is sent as one."""
-        return raw.run(text, args, self._types.sizes(raw, text, args) if args else None)
+        """Run driver text; a text that is compared with a VARCHAR column is sent as one. Where a trigger keeps OUTPUT
+        from giving rows, which the server says before it does anything, they are fetched another way."""
+        sizes = self._types.sizes(raw, text, args) if args else None
+        try:
+            return raw.run(text, args, sizes)
+        except pyodbc.Error as error:
+            way = detour(text, lexical(SessionModes())) if _codes(error)[1] == NEEDS_INTO else None
+            if way is None:
+                raise
+        return run_around(raw, way, args, sizes)
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mssql.cursor."""
