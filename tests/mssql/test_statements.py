@@ -116,4 +116,5 @@ def test_moments_with_an_offset_and_guids_are_decoded() -> None:
     assert moment == datetime(2024, 2, 29, 1, 2, 3, 123456, timezone(timedelta(hours=2, minutes=30)))
     guid = UUID("01234567-89ab-cdef-0123-456789abcdef")
     assert uuid_text(guid.bytes_le) == str(guid)
-    assert moment_with_offset(None) is uuid_text(None) is None
+    assert moment_with_offset(None) is None
+    assert uuid_text(None) is None
