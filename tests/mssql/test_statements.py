@@ -1,5 +1,6 @@
 """What is sent for single statements: types of parameters, OUTPUT around triggers, `insert`, streams."""
 
+import threading
 from datetime import datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -118,3 +119,46 @@ def test_moments_with_an_offset_and_guids_are_decoded() -> None:
     assert uuid_text(guid.bytes_le) == str(guid)
     assert moment_with_offset(None) is None
     assert uuid_text(None) is None
+
+
+def test_closing_cancels_what_another_thread_waits_for(server: Server) -> None:
+    running, go_on = threading.Event(), threading.Event()
+
+    def wait(_args: object) -> int:
+        running.set()
+        assert go_on.wait(10)
+        return 1
+
+    server.on("WAITFOR", wait)
+    with DatabaseManager("mssql://u:p@h/d", pool_min=0) as db:
+        raw = db._connected().backend.connect(db.config, 5.0)
+        waiting = threading.Thread(target=raw.run, args=("WAITFOR DELAY '1:00'", None))
+        waiting.start()
+        assert running.wait(10)
+        db._connected().backend.close(raw)
+        assert server.cancelled == 1
+        assert raw.closed
+        go_on.set()
+        waiting.join()
+
+
+def test_a_sign_of_life(db: DatabaseManager, server: Server) -> None:
+    backend = db._connected().backend
+    raw = backend.connect(db.config, 5.0)
+    assert backend.ping(raw, 1.0)
+    server.on("^SELECT 1$", error("OperationalError", "08S01", 0))
+    assert not backend.ping(raw, 1.0)
+    backend.close(raw)
+    assert not backend.ping(raw, 1.0)
+    assert backend.looks_dead(raw)
+
+
+def test_tables_and_their_columns(db: DatabaseManager, server: Server) -> None:
+    text = db._connected().backend.list_tables_sql()
+    assert db.translate(text).sql == text
+    server.on("INFORMATION_SCHEMA.COLUMNS", [("id", "int"), ("name", "nvarchar")])
+    backend = db._connected().backend
+    raw = backend.connect(db.config, 5.0)
+    assert dict(backend.column_types(raw, "[s].[t]")) == {"id": "int", "name": "nvarchar"}
+    assert server.sent[-1][1] == ("s", "t")
+    assert backend.column_types(raw, "a.b.c") == {}

@@ -144,3 +144,13 @@ def test_read_only_is_refused(db: DatabaseManager, server: Server) -> None:
         with db.transaction(read_only=True):
             pass
     assert "BEGIN TRANSACTION" not in server.texts
+
+
+def test_a_level_of_isolation_is_taken_back_where_the_server_rolled_back(db: DatabaseManager, server: Server) -> None:
+    server.on("UPDATE", error("Error", "40001", 1205))
+    server.state = 0
+    with pytest.raises(errors.DeadlockDetected):
+        with db.transaction(isolation="serializable") as tx:
+            tx.execute("UPDATE t SET a = 1")
+    assert server.texts[-1] == "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+    assert not server.connections[0].closed

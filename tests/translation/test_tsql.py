@@ -89,7 +89,8 @@ SAID = {
     "SELECT a FROM t WHERE a ILIKE :q": "SELECT a FROM t WHERE LOWER(a) LIKE LOWER(:q)",
     "SELECT 1 WHERE a IS NOT DISTINCT FROM b": "SELECT 1 WHERE EXISTS (SELECT a INTERSECT SELECT b)",
     "SELECT x::int, y::timestamp, '2024-01-01'::date AS d": (
-        "SELECT CAST(x AS INT) AS x, CAST(y AS DATETIME2(6)) AS y, CAST('2024-01-01' AS DATE) AS d"
+        "SELECT CAST(ROUND(CAST(x AS DECIMAL(38, 6)), 0) AS INT) AS x, CAST(y AS DATETIME2(6)) AS y,"
+        " CAST('2024-01-01' AS DATE) AS d"
     ),
     "SELECT '\\x00ff'::bytea, 'yes'::boolean": "SELECT 0x00ff, CAST(1 AS BIT)",
     "SELECT NOW(), CURRENT_DATE, gen_random_uuid()": "SELECT SYSDATETIME(), CAST(SYSDATETIME() AS DATE), NEWID()",

@@ -54,7 +54,8 @@ def open_session(config: ConnectionConfig, timeout: float) -> MssqlSession:
     text, query_timeout = connection_string(config, pyodbc.drivers())
     odbc = pyodbc.connect(text, autocommit=True, timeout=max(1, round(timeout)))
     try:
-        odbc.timeout = query_timeout
+        if query_timeout:
+            odbc.timeout = query_timeout
         convert_results(odbc)
         session = MssqlSession(odbc)
         session.run(SET_UP, None)

@@ -206,6 +206,8 @@ class MssqlBackend(CommonBackend):
                 raw.status = Status.UNKNOWN
             else:
                 vars(mapped)["dooms"] = not _survives(raw)
+                if raw.status is Status.IDLE:
+                    self._ended(raw)
         return mapped
 
     def dooms(self, error: Error) -> bool:

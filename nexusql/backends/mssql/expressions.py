@@ -25,6 +25,8 @@ from nexusql.sql.tokens import Token
 GREATEST_SINCE = 16  # SQL Server 2022
 
 _TEXT_OF = "CAST({0} AS NVARCHAR(MAX))"
+# A cast to a whole number cuts here; a BIT cannot be rounded, but a decimal that was one can.
+_ROUNDED = "CAST(ROUND(CAST({{0}} AS DECIMAL(38, 6)), 0) AS {})"
 
 
 def _truth(text: str) -> str | None:
@@ -34,7 +36,7 @@ def _truth(text: str) -> str | None:
 
 _CASTS = Casts(
     templates={
-        "BIGINT": "CAST({0} AS BIGINT)",
+        "BIGINT": _ROUNDED.format("BIGINT"),
         "BOOLEAN": "CAST({0} AS BIT)",
         "BYTEA": "CAST({0} AS VARBINARY(MAX))",
         "CHAR": "CAST({0} AS NCHAR(1))",
@@ -45,7 +47,7 @@ _CASTS = Casts(
         "DOUBLE PRECISION": "CAST({0} AS FLOAT)",
         "DOUBLE PRECISION(1)": "CAST({0} AS FLOAT)",
         "INET": _TEXT_OF,
-        "INTEGER": "CAST({0} AS INT)",
+        "INTEGER": _ROUNDED.format("INT"),
         "JSON": "{0}",
         "JSONB": "{0}",
         "NAME": _TEXT_OF,
@@ -53,7 +55,7 @@ _CASTS = Casts(
         "NUMERIC(1)": "CAST({0} AS DECIMAL({1}))",
         "NUMERIC(2)": "CAST({0} AS DECIMAL({1}, {2}))",
         "REAL": "CAST({0} AS REAL)",
-        "SMALLINT": "CAST({0} AS SMALLINT)",
+        "SMALLINT": _ROUNDED.format("SMALLINT"),
         "TEXT": _TEXT_OF,
         "TIME": "CAST({0} AS TIME(6))",
         "TIME(1)": "CAST({0} AS TIME({1}))",
@@ -65,6 +67,11 @@ _CASTS = Casts(
         "VARCHAR": _TEXT_OF,
         "VARCHAR(1)": "CAST({0} AS NVARCHAR({1}))",
         "XML": "CAST({0} AS XML)",
+    },
+    exact={
+        "BIGINT": "CAST({0} AS BIGINT)",
+        "INTEGER": "CAST({0} AS INT)",
+        "SMALLINT": "CAST({0} AS SMALLINT)",
     },
     literals={"BOOLEAN": _truth, "BYTEA": hexadecimal_constant},
     # VARCHAR(n) is canonical, too, and then has to hold every character.

@@ -30,6 +30,7 @@ SYNTAX = Syntax(
     lists=ListTexts(
         whole="IN (SELECT value FROM OPENJSON({}))", whole_negated="NOT IN (SELECT value FROM OPENJSON({}))"
     ),
+    functions_read=True,  # none can change data; what runs elsewhere is told apart by its name
     batches=True,
     types=TYPES,
     native_markers=NATIVE_MARKERS,

@@ -71,7 +71,7 @@ class Batches:
             edits.drop(i, tokens.prev(column.start) + 1)
         default = column.clause("DEFAULT")
         if default is not None and column.clause("NOT NULL") is None:
-            edits.insert(column.end, " WITH VALUES")  # rows that are there get the default, too
+            edits.insert(default.end, " WITH VALUES")  # rows that are there get the default, too
         condition = tokens.after(max(i, tokens.after(i, "COLUMN")), "IF", "NOT", "EXISTS")
         if condition < 0:
             return []
