@@ -162,3 +162,10 @@ def test_tables_and_their_columns(db: DatabaseManager, server: Server) -> None:
     assert dict(backend.column_types(raw, "[s].[t]")) == {"id": "int", "name": "nvarchar"}
     assert server.sent[-1][1] == ("s", "t")
     assert backend.column_types(raw, "a.b.c") == {}
+
+
+def test_columns_without_a_name_get_one_each(db: DatabaseManager, server: Server) -> None:
+    server.on("SELECT COUNT", [(1, 2, 3)])
+    db.execute("SELECT 1")
+    server.names = ["", "b", ""]
+    assert db.execute("SELECT COUNT(*), b, MAX(c) FROM t GROUP BY b") == [{"column1": 1, "b": 2, "column3": 3}]

@@ -53,7 +53,8 @@ class Cursor:
         else:
             self._rows = list(answer)
             width = len(self._rows[0]) if self._rows else 1
-            self.description = [(f"c{n}", str, None, 0, 0, 0, True) for n in range(width)]
+            names = self._connection.server.names or [f"c{n}" for n in range(width)]
+            self.description = [(name, str, None, 0, 0, 0, True) for name in names]
 
     def nextset(self) -> bool:
         if not self._later:
@@ -113,6 +114,7 @@ class Server:
         self.strings: list[str] = []
         self.closed_cursors = 0
         self.cancelled = 0
+        self.names: list[str] = []  # of the columns of every result; c0, c1, .. without
         self._rules: list[tuple[re.Pattern[str], Answer]] = []
         self.on("SERVERPROPERTY", [VERSION])
         self.on("XACT_STATE", lambda args: [(self.state,)])

@@ -19,7 +19,7 @@ class Result:
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
-        self.description = cursor.description
+        self.description: Sequence[Sequence[Any]] | None = cursor.description
         self.rowcount = cursor.rowcount
         while self.description is None and cursor.nextset():
             self.description = cursor.description
@@ -27,6 +27,9 @@ class Result:
                 self.rowcount = cursor.rowcount
         if self.description is None:
             cursor.close()
+        elif not all(column[0] for column in self.description):
+            # The server gives an expression no name, so that all of them would have one.
+            self.description = [(c[0] or f"column{n}", *c[1:]) for n, c in enumerate(self.description, 1)]
 
     def fetchall(self) -> Sequence[Any]:
         """All rows of the set."""
