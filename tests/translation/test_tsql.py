@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlglot
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexusql.errors import SQLSyntaxError, TranslationError
@@ -164,6 +164,14 @@ NATIVE = [
     "UPDATE t SET a = 1 FROM t JOIN s ON s.i = t.i WHERE s.b = 1",
     "ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)",
     "DROP INDEX i ON t",
+    "SET NOCOUNT ON;",
+    "SELECT TOP 5 a, b FROM t WHERE c > 1",
+    "SELECT TOP (5) PERCENT WITH TIES a FROM t ORDER BY a",
+    "ENABLE TRIGGER tr ON t",
+    "GRANT SELECT ON t TO someone",
+    "SELECT a FROM t WHERE CONTAINS(b, 'x') AND c = 1",
+    "SELECT SUM(a) OVER (ORDER BY b ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t",
+    "FETCH NEXT FROM c INTO @x",
 ]
 
 
@@ -371,10 +379,14 @@ WORDS = (
     "LIMIT OFFSET FETCH FIRST ROWS ONLY ORDER BY UNION RETURNING ON CONFLICT DO NOTHING UPDATE EXCLUDED.x BETWEEN "
     "WITH RECURSIVE CREATE TABLE INDEX UNIQUE IF EXISTS ALTER DROP ADD COLUMN RENAME TO PRIMARY KEY REFERENCES "
     "CASCADE SERIAL TEXT DEFAULT GENERATED ALWAYS AS STORED FOR UPDATE SKIP LOCKED JOIN DISTINCT GREATEST STRING_AGG "
-    "EXTRACT CAST NOW t a b ( ) , ; = + - * || -> ->> :: . 1 'x' :p [n]"
+    "EXTRACT CAST NOW TOP 5 OVER MERGE USING MATCHED OUTPUT INSERTED TEMP VIEW TRUNCATE GROUP HAVING EXISTS "
+    "INTERVAL DATE LIKE TYPE CHECK FOREIGN KEY CONSTRAINT DELETE FILTER WITHIN "
+    "t a b ( ) , ; = + - * || -> ->> :: . 1 'x' :p [n]"
 ).split()
 
 
+@example(["INSERT", "/* */", "RETURNING"])
+@example(["SELECT", "TOP", "5", "a", "LIMIT", "1"])
 @given(st.lists(st.sampled_from(WORDS) | literals | comments, max_size=25))
 def test_no_text_makes_a_rule_fail_by_accident(words: list[str]) -> None:
     sql = " ".join(words)
@@ -384,6 +396,17 @@ def test_no_text_makes_a_rule_fail_by_accident(words: list[str]) -> None:
         return
     found = kept(text)
     assert all(word in found for word in words if word.startswith("/*"))
+
+
+@given(st.sampled_from([*SAID, *RECEIPTS, *REFUSED]), st.integers(0, 60), st.integers(1, 3), st.booleans())
+def test_a_broken_statement_is_translated_or_refused(sql: str, start: int, length: int, doubled: bool) -> None:
+    texts = [token.text for token in tokenize(sql, syntax_for("mssql").lexical(MSSQL), 0)]
+    texts[start : start + length] = texts[start : start + length] * 2 if doubled else []
+    try:
+        text = compile_statement("".join(texts), "mssql", modes=MSSQL).text
+    except (TranslationError, SQLSyntaxError):
+        return
+    assert text
 
 
 @given(literals, comments)

@@ -33,12 +33,11 @@ class ParameterTypes:
     def sizes(self, raw: MssqlSession, text: str, args: Sequence[Any]) -> list[Size | None] | None:
         """The types of a statement's parameters as Cursor.setinputsizes takes them, or None where there is none to be
         said. A text that is not ASCII stays NVARCHAR: a code page may not have its characters."""
-        if not any(map(is_ascii, args)) or not _COMPARES.search(text):
-            return None
         narrow = self._known.get(text)
         if narrow is None:
-            if raw.status is not Status.IDLE:
-                return None  # an error of the question would be one inside the transaction
+            # An error of the question would be one inside the transaction.
+            if raw.status is not Status.IDLE or not any(map(is_ascii, args)):
+                return None
             narrow = self._learn(raw, text, len(args))
         if not narrow:
             return None
@@ -53,7 +52,7 @@ class ParameterTypes:
         if len(self._known) >= REMEMBERED:
             self._known.clear()
         found = frozenset[int]()
-        marked = with_names(text, count)
+        marked = with_names(text, count) if _COMPARES.search(text) else None
         if marked is not None:
             try:
                 rows = raw.run("EXEC sys.sp_describe_undeclared_parameters ?", (marked,)).fetchall()
@@ -65,7 +64,7 @@ class ParameterTypes:
 
 
 def with_names(text: str, count: int) -> str | None:
-    """Driver text with @P1, @P2, .. for its placeholders; None where more `?` stand in it than these."""
+    """Driver text with a variable for each of its placeholders; None where more `?` stand in it than these."""
     pieces = text.split("?")
     if len(pieces) != count + 1:
         return None  # a literal or a comment has one, too

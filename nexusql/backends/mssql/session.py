@@ -79,18 +79,15 @@ class MssqlSession:
         if sizes is not None:
             cursor.setinputsizes(sizes)
         self._running = cursor
-        try:
-            if args:
-                cursor.execute(text, args)
-            else:
-                cursor.execute(text)
-            return Result(cursor)
-        finally:
-            self._running = None
+        if args:
+            cursor.execute(text, args)
+        else:
+            cursor.execute(text)
+        return Result(cursor)
 
     def cancel(self) -> None:
         """Have the server end the statement that another thread waits for."""
         running = self._running
         if running is not None:
-            with suppress(pyodbc.Error):  # it has ended just now
+            with suppress(pyodbc.Error):  # it has ended already
                 running.cancel()

@@ -92,6 +92,8 @@ class Batches:
             edits.insert(i, "COLUMN ")
         name = max(tokens.after(i, "COLUMN"), i)
         name = max(tokens.after(name, "IF", "EXISTS"), name)
+        if not is_name(tokens, name):
+            return
         self._before(rewrite, table, edits, name)
 
     def _before(self, rewrite: Rewrite, table: Table, edits: Edits, name: int) -> None:
@@ -150,10 +152,12 @@ class Batches:
             new, what, kind = tokens.next(i), parts, ""
         else:
             old = max(i, tokens.after(i, "COLUMN"))
-            to = tokens.after(tokens.next(old), "TO")
-            if not is_name(tokens, old) or to < 0:
+            new = tokens.after(tokens.next(old), "TO")
+            if not is_name(tokens, old):
                 return
-            new, what, kind = to, [*parts, identifier(tokens[old].text)], ", N'COLUMN'"
+            what, kind = [*parts, identifier(tokens[old].text)], ", N'COLUMN'"
+        if not is_name(tokens, new):
+            return
         name = text_literal(identifier(tokens[new].text))
         rewrite.definition = "ALTER"
         edits.swap(tokens.next(-1), end, f"EXEC sp_rename {object_name(what)}, {name}{kind}")

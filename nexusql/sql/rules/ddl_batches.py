@@ -30,7 +30,7 @@ def bracketed(name: str) -> str:
 def plain_name(tokens: Tokens, start: int) -> list[str]:
     """The parts of a name that starts at a position, without quotes."""
     end = name_end(tokens, start)
-    return [identifier(token.text) for token in tokens[start:end] if token.kind not in " -."]
+    return [identifier(token.text) for token in tokens[start:end] if token.kind not in " -."] or [""]
 
 
 def object_name(parts: Sequence[str]) -> str:

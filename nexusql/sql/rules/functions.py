@@ -54,7 +54,7 @@ def clock(words: Mapping[str, str], calls: Mapping[str, str], utc: str) -> Rule:
                 continue
             zone = tokens.after(tokens.next(end - 1), "AT", "TIME", "ZONE")
             if zone >= 0:
-                if tokens[zone].text.upper() not in ("'UTC'", "'Z'", "'GMT'"):
+                if tokens.text(zone, zone + 1).upper() not in ("'UTC'", "'Z'", "'GMT'"):
                     raise rewrite.refuse("only AT TIME ZONE 'UTC' can be said here", i)
                 template, end = utc, zone + 1
             put(tokens, i, end, fill(template))
@@ -184,6 +184,8 @@ def string_agg(build: Aggregate) -> Rule:
             distinct = tokens.word(first) == "DISTINCT"
             value = trimmed(tokens, first + 1 if distinct else first, items[0][1])
             separator = trimmed(tokens, *items[1])
+            if not value or not separator:
+                continue
             ordering = trimmed(tokens, order, closing) if order > 0 else []
             put(tokens, i, closing + 1, build(rewrite, i, distinct, value, separator, ordering))
 

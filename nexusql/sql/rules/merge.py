@@ -32,6 +32,8 @@ def merge(rewrite: Rewrite) -> None:
         raise rewrite.refuse("ON CONFLICT needs the list of columns here: INSERT INTO t (..)", upsert.conflict)
     opening, closing = upsert.columns, tokens.close(upsert.columns)
     columns = [trimmed(tokens, *item) for item in tokens.items(opening + 1, closing)]
+    if not all(columns) or not all(column for column, _ in upsert.assignments):
+        return  # the server will say so
     names = [identifier(column[-1]) for column in columns]
     missing = [identifier(column) for column in key if identifier(column) not in names]
     if missing:

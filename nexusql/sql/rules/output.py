@@ -36,9 +36,10 @@ def output(rewrite: Rewrite) -> None:
         raise rewrite.refuse("RETURNING takes no subselect here", returning)
     clause = [*fill("OUTPUT "), *qualified(items, "DELETED" if verb == "DELETE" else "INSERTED")]
     used = {id(token) for token in items}
-    left = [token for token in tokens[returning:end] if token.kind == "-" and id(token) not in used]
+    start = tokens.prev(returning) + 1
+    left = [token for token in tokens[start:end] if token.kind == "-" and id(token) not in used]
     behind = tokens[end:]
-    del tokens[tokens.prev(returning) + 1 :]
+    del tokens[start:]
     for comment in left:
         behind = [Token(" ", " "), comment, Token(" ", "\n"), *behind]
     at = _place(rewrite, verb, found)

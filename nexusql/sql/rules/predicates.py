@@ -37,8 +37,9 @@ def conditions(rewrite: Rewrite) -> None:
     if _STARTS.isdisjoint(rewrite.words):
         return
     i = 0
+    joins = not rewrite.words.isdisjoint(("JOIN", "USING"))  # else ON says where something is done
     while i < len(tokens):
-        if tokens.word(i) in _STARTS and _starts_condition(tokens, i):
+        if tokens.word(i) in _STARTS and (joins or tokens.word(i) != "ON") and _starts_condition(tokens, i):
             _term(tokens, tokens.next(i))
         i += 1
 
@@ -93,7 +94,8 @@ def _select_list(rewrite: Rewrite, select: int) -> None:
     while tokens.word(first) in ("DISTINCT", "ALL"):
         first = tokens.next(first)
     if tokens.word(first) == "TOP":
-        first = tokens.next(tokens.close(tokens.next(first)))
+        number = tokens.next(first)
+        first = tokens.next(tokens.close(number) if tokens.kind(number) == "(" else number)
     end = first
     while end < len(tokens) and tokens.kind(end) not in (")", ";") and tokens.word(end) not in _LIST_ENDS:
         end = tokens.next(tokens.close(end) if tokens.kind(end) in ("(", "[") else end)
@@ -123,7 +125,7 @@ _LIST_ENDS = frozenset("FROM INTO WHERE GROUP HAVING ORDER UNION EXCEPT INTERSEC
 def _starts_condition(tokens: Tokens, i: int) -> bool:
     """True where a condition stands behind the word at i."""
     word, after = tokens.word(i), tokens.word(tokens.next(i))
-    if tokens.kind(tokens.prev(i)) == "." or tokens.kind(tokens.next(i)) in (".", ""):
+    if tokens.kind(tokens.prev(i)) == "." or tokens.kind(tokens.next(i)) in (".", "", ";", ")", ","):
         return False
     if word == "WHEN":
         return after not in ("MATCHED", "NOT") and _is_searched(tokens, i)
