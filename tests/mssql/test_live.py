@@ -15,9 +15,7 @@ from nexusql.manager import DatabaseManager
 from translating import Databases, databases
 
 pytestmark = pytest.mark.skipif("mssql" not in servers.KINDS, reason="NEXUSQL_TEST_MSSQL_URL names no SQL Server")
-itself = pytest.mark.skipif(
-    servers.flag("NEXUSQL_TEST_MSSQL_PROTOCOL"), reason="this server only speaks SQL Server's protocol"
-)
+itself = pytest.mark.mssql_itself
 
 
 @pytest.fixture(scope="module")

@@ -191,6 +191,7 @@ RECEIPTS = {
     "SELECT data->>'a', COUNT(*) FROM t GROUP BY data->>'a'": "4000 characters",
     "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(20)": "be NULL here",
     "TRUNCATE t CASCADE": "dropped",
+    "ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)": "one value more",
     "SELECT * FROM t FOR NO KEY UPDATE": "stronger lock",
 }
 

@@ -122,6 +122,8 @@ class TableBatch:
                 made.append(self._index(rewrite, table, clause, [tokens[column.start].text]))
         for constraint in table.constraints:
             clause = constraint.clauses[0]
+            if clause.kind == "UNIQUE" and table.altered:  # a CONSTRAINT can be dropped by its name, an index cannot
+                rewrite.note("NULL is one value more for this key here; a unique index leaves it out", clause.body)
             columns = [column for column in table.columns if column.name in constraint.columns]
             if clause.kind == "UNIQUE" and any(_may_be_null(table, column) for column in columns) and not table.altered:
                 _drop_item(tokens, constraint.start, constraint.end, edits)
