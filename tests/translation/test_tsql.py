@@ -96,6 +96,17 @@ SAID = {
     "SELECT NOW(), CURRENT_DATE, gen_random_uuid()": "SELECT SYSDATETIME(), CAST(SYSDATETIME() AS DATE), NEWID()",
     "SELECT NOW() - INTERVAL '1 day 2 hours'": "SELECT DATEADD(hour, -2, DATEADD(day, -1, SYSDATETIME()))",
     "SELECT d + :n * INTERVAL '1 day'": "SELECT DATEADD(second, :n * 86400, d)",
+    "SELECT data->>'$.a' FROM t WHERE a# > 5": (
+        "SELECT (SELECT COALESCE(v, j) FROM OPENJSON(N'[' + data + N']')"
+        " WITH (v NVARCHAR(MAX) '$.\"$.a\"', j NVARCHAR(MAX) '$.\"$.a\"' AS JSON)) FROM t WHERE a# > 5"
+    ),
+    "SELECT data->'a'->:k FROM t": (
+        "SELECT (SELECT TOP (1) CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
+        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON((SELECT TOP (1) CASE [type]"
+        " WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
+        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON(data, '$') WHERE [key] = 'a'))"
+        " WHERE [key] = CAST(:k AS NVARCHAR(4000))) FROM t"
+    ),
     "SELECT EXTRACT(YEAR FROM d)": "SELECT DATEPART(year, d)",
     "SELECT STRING_AGG(a, ', ' ORDER BY b) FROM t": (
         "SELECT STRING_AGG(CAST(a AS NVARCHAR(MAX)), ', ') WITHIN GROUP (ORDER BY b) FROM t"
@@ -219,6 +230,8 @@ REFUSED = {
     "SELECT DISTINCT ON (a) b FROM t": "DISTINCT ON",
     "SELECT a @> b FROM t": "containment",
     "SELECT data->-1 FROM t": "from its end",
+    "SELECT data #>> '{a,b}' FROM t": "end of a name",
+    "SELECT data#>:p FROM t": "end of a name",
     "CREATE TEMP TABLE t (a INT)": "#t",
     "CREATE TABLE t AS SELECT 1 AS a": "SELECT .. INTO",
     "CREATE INDEX i ON t (lower(a))": "generated column",

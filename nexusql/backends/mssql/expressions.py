@@ -9,7 +9,14 @@ from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.casts import Casts, casts, truth
 from nexusql.sql.rules.functions import calls, clock, extremes, fields, renamed, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
-from nexusql.sql.rules.json_ops import JsonPaths, Key, json_arrows, json_containment, refuse_json_operators
+from nexusql.sql.rules.json_ops import (
+    JsonPaths,
+    Key,
+    json_arrows,
+    json_containment,
+    refuse_json_operators,
+    refuse_named_paths,
+)
 from nexusql.sql.rules.merge import merge
 from nexusql.sql.rules.moments import moment_sums
 from nexusql.sql.rules.operators import concatenation, distinct_from, ilike, is_unknown
@@ -210,6 +217,7 @@ _JSON = JsonPaths(
     path=_json_path,
     subselects=True,
     split=True,
+    native_paths=False,
 )
 _JSON = replace(
     _JSON,
@@ -274,6 +282,7 @@ DML_RULES: tuple[Rule, ...] = (
     output,
     top_or_fetch,
     ordered_subselects,
+    refuse_named_paths,
     refuse_json_operators,
     fields(_FIELDS),
     moment_sums,

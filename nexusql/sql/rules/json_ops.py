@@ -46,6 +46,7 @@ class JsonPaths:
     path: Callable[[tuple[Key, ...]], str | None]
     subselects: bool = False  # whether the templates with `at` are subselects, in which no aggregate can stand
     split: bool = False
+    native_paths: bool = True  # whether a label that starts with $ is a path, and the statement the dialect's own
     grouped: "JsonPaths | None" = None
     grouped_note: str = ""
 
@@ -93,7 +94,7 @@ def _chain(rewrite: Rewrite, paths: JsonPaths, i: int) -> int:
         end = primary_end(tokens, first)
         if first == len(tokens):
             return i
-        if tokens[first].text.startswith("'$") and arrow.startswith("-"):
+        if paths.native_paths and tokens[first].text.startswith("'$") and arrow.startswith("-"):
             return end - 1
         steps += _steps(rewrite, arrow, tokens[first:end], at)
         at, as_text = tokens.next(end - 1), arrow.endswith(">>")
@@ -162,6 +163,18 @@ def refuse_commented_paths(rewrite: Rewrite) -> None:
     for i, token in enumerate((*tokens, behind)):
         if token.kind == "-" and _COMMENTED_PATH.match(token.text) and ends_operand(tokens, tokens.prev(i)):
             raise rewrite.refuse("#> starts a comment here; chain -> and ->> instead", i)
+
+
+def refuse_named_paths(rewrite: Rewrite) -> None:
+    """#> and #>> are refused where # is a part of names."""
+    tokens = rewrite.tokens
+    if ">" not in rewrite.words:
+        return
+    for i, token in enumerate(tokens):
+        if token.kind == "w" and token.text.endswith("#") and tokens.op(i + 1, ">"):
+            label = tokens.next(i + 2 if tokens.op(i + 1, ">>") else i + 1)
+            if tokens.kind(label) == ":" or tokens.text(label, label + 1).startswith("'{"):
+                raise rewrite.refuse("#> reads as the end of a name here; chain -> and ->> instead", i)
 
 
 def json_containment(contains: str | None) -> Rule:

@@ -82,7 +82,8 @@ def _is_condition(operand: Tokens) -> bool:
         word = operand.word(i)
         case += (word == "CASE") - (word == "END")
         if level == 0 and case == 0:
-            if word in _LOGICAL or (token.kind == "o" and operator(operand, i) in COMPARISONS):
+            starts = token.kind == "o" and operand.kind(i - 1) != "o"
+            if word in _LOGICAL or (starts and operator(operand, i) in COMPARISONS):
                 return True
     return False
 
