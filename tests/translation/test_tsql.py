@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nexusql.errors import SQLSyntaxError, TranslationError
 from nexusql.sql import compile_statement
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.statement import Effect
 from nexusql.sql.syntax import syntax_for
 from nexusql.sql.tokens import tokenize
 from translating import said
@@ -135,6 +136,9 @@ SAID = {
     "CREATE TABLE IF NOT EXISTS t (a VARCHAR(9) UNIQUE)": (
         "IF OBJECT_ID(N'[t]') IS NULL BEGIN CREATE TABLE t (a NVARCHAR(9));"
         " CREATE UNIQUE INDEX [t_a_key] ON [t] ([a]) WHERE [a] IS NOT NULL; END"
+    ),
+    "CREATE TABLE IF NOT EXISTS #t (id INTEGER PRIMARY KEY AUTOINCREMENT)": (
+        "IF OBJECT_ID(N'tempdb..[#t]') IS NULL CREATE TABLE #t (id INTEGER IDENTITY(1, 1) PRIMARY KEY)"
     ),
     "CREATE INDEX IF NOT EXISTS i ON s.t (a)": (
         "IF INDEXPROPERTY(OBJECT_ID(N'[s].[t]'), N'i', N'IndexID') IS NULL CREATE INDEX i ON s.t (a)"
@@ -257,6 +261,11 @@ def test_definitions_are_told_as_such() -> None:
         statement = compile_statement(sql, "mssql", modes=MSSQL)
         assert statement.verb == sql.split()[0]
         assert statement.effects.name == "DDL"
+
+
+def test_a_temporary_table_is_the_sessions() -> None:
+    for sql in ("CREATE TABLE IF NOT EXISTS #t (a INT)", "CREATE TABLE #t (a INT)", "SELECT 1 AS a INTO #t"):
+        assert Effect.SESSION in compile_statement(sql, "mssql", modes=MSSQL).effects
 
 
 def test_greatest_is_native_since_2022() -> None:

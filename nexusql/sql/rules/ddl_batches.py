@@ -34,8 +34,9 @@ def plain_name(tokens: Tokens, start: int) -> list[str]:
 
 
 def object_name(parts: Sequence[str]) -> str:
-    """A name for OBJECT_ID and its kin."""
-    return text_literal(".".join(map(bracketed, parts)))
+    """A name for OBJECT_ID and its kin; temporary tables are in a database of their own."""
+    home = "tempdb.." if parts[-1].startswith("#") else ""
+    return text_literal(home + ".".join(map(bracketed, parts)))
 
 
 def sequence_of(parts: Sequence[str]) -> str:
@@ -59,7 +60,7 @@ class TableBatch:
         before, behind = [], []
         if not table.altered:
             self._refuse(rewrite, table)
-            if needs_sequence(table):
+            if needs_sequence(rewrite, table):
                 sequence = table_sequence(rewrite, table)
                 before.append(
                     f"IF OBJECT_ID({text_literal(sequence)}, N'SO') IS NULL CREATE SEQUENCE {sequence} AS INT"

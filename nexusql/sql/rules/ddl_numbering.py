@@ -87,7 +87,8 @@ def _at_end(rewrite: Rewrite, table: Table, column: Column, item: str) -> tuple[
 
 class IdentityOrSequence:
     """The pass for T-SQL: SERIAL is an IDENTITY column, which takes no value from a row; INTEGER PRIMARY KEY, which may
-    have one, has the next value of a sequence for its default. `sequence` names that of a table."""
+    have one, has the next value of a sequence for its default, but for temporary tables, which see no sequence.
+    `sequence` names that of a table."""
 
     def __init__(self, sequence: Callable[[Rewrite, Table], str]) -> None:
         self._sequence = sequence
@@ -102,6 +103,8 @@ class IdentityOrSequence:
         for column in table.columns:
             if column in numbered:
                 self._identity(rewrite, column, edits)
+            elif _is_integer_key(table, column) and not needs_sequence(rewrite, table):
+                self._identity(rewrite, column, edits)
             elif _is_integer_key(table, column):
                 if table.altered:
                     raise rewrite.refuse("a key that numbers itself cannot be added here", column.start)
@@ -113,6 +116,9 @@ class IdentityOrSequence:
     def _identity(self, rewrite: Rewrite, column: Column, edits: Edits) -> None:
         clause, tokens = column.clause("IDENTITY"), rewrite.tokens
         start = "1, 1"
+        word = column.clause("AUTOINCREMENT")
+        if word is not None:
+            edits.drop(word.start, word.end)
         if clause is not None:
             if tokens.kind(clause.end - 1) == ")":
                 start = _options(rewrite, tokens.open(clause.end - 1), clause.end)
@@ -120,10 +126,13 @@ class IdentityOrSequence:
         edits.insert(column.type.end, f" IDENTITY({start})")
 
 
-def needs_sequence(table: Table) -> bool:
+def needs_sequence(rewrite: Rewrite, table: Table) -> bool:
     """True where IdentityOrSequence gives a table a default from a sequence."""
-    return not table.native and any(
-        not _is_serial(column) and _is_integer_key(table, column) for column in table.columns
+    temporary = rewrite.tokens[table.name].text.startswith(("#", "[#"))
+    return (
+        not table.native
+        and not temporary
+        and any(not _is_serial(column) and _is_integer_key(table, column) for column in table.columns)
     )
 
 
