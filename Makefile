@@ -18,6 +18,7 @@ bin := $(VENV)/bin
 version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 ready := $(VENV)/.ready-$(version)
 built := $(VENV)/.built-$(version)
+clients := $(VENV)/.clients-$(version)
 core := setup.py $(wildcard nexusql/_speedups/*.py nexusql/_speedups/*.pyx nexusql/_speedups/*.pxd)
 
 compiled := NEXUSQL_PURE= NEXUSQL_REQUIRE_SPEEDUPS=1 NEXUSQL_EXPECT=cython
@@ -25,7 +26,7 @@ interpreted := NEXUSQL_PURE=1 NEXUSQL_REQUIRE_SPEEDUPS= NEXUSQL_EXPECT=python
 # `pytest`, not `python -m pytest`: that would put the checkout before an installed package.
 pytest := $(bin)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 # What these test has no part in the core that could differ; `make test-full` runs them interpreted, too.
-indifferent := cli faults migrations pool project typing
+indifferent := cli clients faults migrations pool project typing
 services := $(bin)/python scripts/services
 
 .DEFAULT_GOAL := help
@@ -57,6 +58,11 @@ $(built): $(ready) $(core)
 	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
+# Releases of ia_modules, in folders that only tests/clients looks into.
+$(clients): $(ready) scripts/clients.py
+	$(bin)/python scripts/clients.py
+	@touch $@
+
 demo: $(built)
 	$(bin)/python -m nexusql.cli.demo $(URL)
 
@@ -71,11 +77,11 @@ test: lint
 test-full: export NEXUSQL_LONG = 1
 test-full: test
 
-suite: $(built)
+suite: $(built) $(clients)
 	$(compiled) $(pytest)
 	$(interpreted) $(pytest) $(if $(NEXUSQL_LONG),,$(indifferent:%=--ignore=tests/%))
 
-coverage: $(built)
+coverage: $(built) $(clients)
 	$(interpreted) $(services) run -- $(pytest) --cov --cov-report=term --cov-report=html --cov-fail-under=95
 
 fuzz: $(built)

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from nexusql._speedups import (
+    AS_BOOL,
+    AS_TEXT,
+    AS_TIMESTAMP,
     BOOL,
     DATETIME,
     END,
     STR,
+    binary_rows,
     bind,
     copy_rows,
     extend_dicts,
@@ -68,10 +72,13 @@ FORM = (
     tuple(MASKS[type(value)] for value in metric_rows(1)[0].values()),
     (str,) * len(METRICS.columns),
 )
+FORMS = {bool: AS_BOOL, str: AS_TEXT, datetime: AS_TIMESTAMP}
+BINARY = (tuple(FORMS[type(value)] for value in metric_rows(1)[0].values()), *FORM)
 LIMITS = (1_000_000, 1 << 24)
 BOUND: dict[type, Callable[[Any], Any] | None] = {bool: int, str: None, datetime: datetime.isoformat}
 ENCODERS: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
     "COPY text": lambda rows: copy_rows(None, iter(rows), METRICS.columns, False, *FORM, *LIMITS, None),
+    "COPY binary": lambda rows: binary_rows(None, iter(rows), METRICS.columns, False, *BINARY, *LIMITS, None),
     "literals": lambda rows: literal_rows(None, iter(rows), METRICS.columns, False, *FORM, True, *LIMITS, None),
     "flat values": lambda rows: flat_rows(
         None, iter(rows), METRICS.columns, len(METRICS.columns), False, BOUND, repr, LIMITS[0], None

@@ -55,13 +55,28 @@ from nexusql.errors import (
     UniqueViolation,
 )
 from nexusql.interfaces import DatabaseInterface
-from nexusql.results import BulkResult, QueryResult, Row, RowError, Rows, create_error_result, create_query_result
+from nexusql.results import (
+    BulkResult,
+    QueryResult,
+    Records,
+    Row,
+    RowError,
+    Rows,
+    create_error_result,
+    create_query_result,
+)
 
 if TYPE_CHECKING:
-    from nexusql.aio import AsyncDatabaseManager
+    from nexusql.aio import AsyncDatabaseManager, AsyncStream, AsyncTransaction
     from nexusql.backends.values import Array, Json
+    from nexusql.events import Event
+    from nexusql.groups import GroupCommit
     from nexusql.manager import DatabaseManager
     from nexusql.migrations import MigrationRunner
+    from nexusql.observers import SlowQueryLog, Statistics
+    from nexusql.otel import OpenTelemetry
+    from nexusql.stream import Stream
+    from nexusql.transaction import Transaction
 
 __version__ = "1.0.0.dev0"
 
@@ -69,14 +84,25 @@ __version__ = "1.0.0.dev0"
 _LAZY = {
     "Array": "nexusql.backends.values",
     "AsyncDatabaseManager": "nexusql.aio",
+    "AsyncStream": "nexusql.aio",
+    "AsyncTransaction": "nexusql.aio",
     "DatabaseManager": "nexusql.manager",
+    "Event": "nexusql.events",
+    "GroupCommit": "nexusql.groups",
     "Json": "nexusql.backends.values",
     "MigrationRunner": "nexusql.migrations",
+    "OpenTelemetry": "nexusql.otel",
+    "SlowQueryLog": "nexusql.observers",
+    "Statistics": "nexusql.observers",
+    "Stream": "nexusql.stream",
+    "Transaction": "nexusql.transaction",
 }
 
 __all__ = [  # noqa: RUF022 - in plain sorted() order
     "Array",
     "AsyncDatabaseManager",
+    "AsyncStream",
+    "AsyncTransaction",
     "BulkResult",
     "CheckViolation",
     "ChecksumMismatch",
@@ -92,7 +118,9 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "DeadlockDetected",
     "DuplicateColumnWarning",
     "Error",
+    "Event",
     "ForeignKeyViolation",
+    "GroupCommit",
     "IMPLEMENTATION",
     "IntegrityError",
     "InterfaceError",
@@ -107,6 +135,7 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "NotConnectedError",
     "NotNullViolation",
     "NotSupportedError",
+    "OpenTelemetry",
     "OperationalError",
     "ParameterError",
     "ParameterWarning",
@@ -115,12 +144,17 @@ __all__ = [  # noqa: RUF022 - in plain sorted() order
     "ProgrammingError",
     "QueryResult",
     "QueryTimeout",
+    "Records",
     "Row",
     "RowError",
     "Rows",
     "SQLSyntaxError",
     "SerializationFailure",
+    "SlowQueryLog",
+    "Statistics",
+    "Stream",
     "StreamWarning",
+    "Transaction",
     "TransactionAborted",
     "TransactionClosed",
     "TransactionWarning",

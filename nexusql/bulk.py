@@ -56,11 +56,13 @@ class BulkWrite:
 
     def run(self, rows: Iterable[Any], progress: Progress = None) -> BulkResult:
         """Write the rows. What ends a call with on_error="report" has `.partial`: what is stored."""
-        with shown(progress, rows, f"rows into {self.table}") as advance:
-            if self.options.on_error == "raise":
-                self._run_atomic(rows, advance)
-            else:
-                self._run_reporting(rows, advance)
+        with self.engine.observed("BULK INSERT", self.table) as event:
+            with shown(progress, rows, f"rows into {self.table}") as advance:
+                if self.options.on_error == "raise":
+                    self._run_atomic(rows, advance)
+                else:
+                    self._run_reporting(rows, advance)
+            event.rows, event.batch = self._result.rowcount, self._result.done
         return self._finished()
 
     def _run_atomic(self, rows: Iterable[Any], advance: Advance) -> None:

@@ -53,27 +53,35 @@ class Calls(ABC):
         """Run a statement for each set of parameters, one by one, all or nothing."""
 
     @overload
-    def fetch_one(self, sql: str, params: Params = None, *, into: None = None) -> Row | None: ...
+    def fetch_one(
+        self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None
+    ) -> Row | None: ...
     @overload
-    def fetch_one(self, sql: str, params: Params = None, *, into: type[T]) -> T | None: ...
-    def fetch_one(self, sql: str, params: Params = None, *, into: Any = None) -> Any:
+    def fetch_one(
+        self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None
+    ) -> T | None: ...
+    def fetch_one(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Any:
         """The first row as a dict, or as an `into`, None where there is none. Raises what `execute` raises."""
-        rows = self.execute(sql, params, into=into)
+        rows = self.execute(sql, params, into=into, timeout=timeout)
         if not rows:
             return None
         return Row(rows[0]) if into is None else rows[0]
 
     @overload
-    def fetch_all(self, sql: str, params: Params = None, *, into: None = None) -> Rows: ...
+    def fetch_all(
+        self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None
+    ) -> Rows: ...
     @overload
-    def fetch_all(self, sql: str, params: Params = None, *, into: type[T]) -> Rows[T]: ...
-    def fetch_all(self, sql: str, params: Params = None, *, into: Any = None) -> Rows[Any]:
+    def fetch_all(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
+    def fetch_all(
+        self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None
+    ) -> Rows[Any]:
         """All rows. Raises what `execute` raises."""
-        return self.execute(sql, params, into=into)
+        return self.execute(sql, params, into=into, timeout=timeout)
 
-    def fetch_value(self, sql: str, params: Params = None) -> Any:
+    def fetch_value(self, sql: str, params: Params = None, *, timeout: float | None = None) -> Any:
         """The first column of the first row, or None where there is no row. Raises what `execute` raises."""
-        return self.execute(sql, params).scalar()
+        return self.execute(sql, params, timeout=timeout).scalar()
 
     @overload
     def stream(
@@ -94,12 +102,6 @@ class Calls(ABC):
     def _source(self) -> Source:
         """Where a stream reads."""
 
-    @staticmethod
-    def _refuse_later(**options: Any) -> None:
-        for name, value in options.items():
-            if value is not None:
-                raise NotSupportedError(f"{name}= is not in this release")
-
     def execute_many(self, sql: str, rows: Iterable[Params]) -> int:
         """Run one statement for each set of parameters, all or nothing; the exact total of rows affected.
 
@@ -115,8 +117,9 @@ class Calls(ABC):
         statement, _ = engine.prepare(sql, first, engine.modes)
         rows = chain((first,), given)
         if can_batch(engine, statement) and statement.insert is None:
-            with self._unit() as connection:
-                return execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
+            with self._unit() as connection, engine.observed(statement.verb, sql=sql) as event:
+                event.rows = execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
+            return event.rows
         if statement.insert is not None and statement.plain and statement.order is None:
             options = BulkOptions(columns=statement.insert.columns)
             shapes = StatementShapes(statement.insert, statement.names)

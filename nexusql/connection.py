@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from nexusql._speedups import column_names, extend_dicts
@@ -9,6 +10,7 @@ from nexusql.backends.base import Backend, Cursor, Raw, Status
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
+from nexusql.events import Event, Observer, observed
 from nexusql.results import Rows
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Effect, Statement
@@ -41,6 +43,7 @@ class Connection:
 
     __slots__ = (
         "_backend",
+        "_config",
         "_execute",
         "_iterates",
         "_modes_known",
@@ -55,8 +58,9 @@ class Connection:
         "settings",
     )
 
-    def __init__(self, backend: Backend, raw: Raw, modes: SessionModes, server: str) -> None:
+    def __init__(self, backend: Backend, raw: Raw, config: ConnectionConfig, modes: SessionModes, server: str) -> None:
         self._backend = backend
+        self._config = config
         self._execute = backend.executor(raw)
         self._raw = raw
         # SQLite has no session modes, so there is nothing to look at before each statement.
@@ -87,7 +91,7 @@ class Connection:
             if isinstance(error, Error) or not isinstance(error, Exception):
                 raise
             raise backend.map_error(error, None, None) from error
-        return cls(backend, raw, session.modes, session.server)
+        return cls(backend, raw, config, session.modes, session.server)
 
     def current_modes(self) -> SessionModes:
         """The session's modes; asks the server again where they have changed, or may have."""
@@ -260,6 +264,27 @@ class Connection:
         self.broken = True
         self._backend.close(self._raw)
 
+    def cancel(self) -> None:
+        """Have the statement stopped that another thread waits for; never raises. Whoever has the connection next gets
+        a session that was reset."""
+        self.needs_reset = True
+        try:
+            self._backend.cancel(self._raw, self._config)
+        except Exception as error:  # the driver's too, of a connection that is closed by now
+            logger.debug("a statement could not be cancelled: %s", type(error).__name__)
+
+    def cut(self) -> None:
+        """Break the session off, so that who waits for it fails; never raises."""
+        self._backend.cut(self._raw)
+
+    def outlive_cancel(self) -> None:
+        """See that a cancel that came too late hits no statement that follows; where that is not sure, close."""
+        try:
+            self._backend.outlive_cancel(self._raw)
+        except Exception as error:
+            logger.debug("a cancelled session is closed: %s", type(error).__name__)
+            self.close()
+
     def perform(self, call: Callable[..., T], *args: Any, statement: Statement | None = None) -> T:
         """Call a backend's function with the driver's connection; the driver's errors become nexusql's."""
         try:
@@ -290,3 +315,41 @@ class Connection:
     def _tolerates(statement: Statement, error: Error) -> bool:
         text = str(error)
         return any(t in text if isinstance(t, str) else t == error.code for t in statement.tolerate)
+
+
+class ObservedConnection(Connection):
+    """A connection that tells observers of what it runs; without observers there is no trace of them."""
+
+    __slots__ = ("observers",)
+
+    observers: Sequence[Observer]
+
+    def run(self, statement: Statement, args: Sequence[Any] | None, extend: Extend = extend_dicts) -> Rows:
+        """See Connection.run."""
+        with self._observed(statement.verb, statement.source) as event:
+            rows = super().run(statement, args, extend)
+            event.rows = rows.rowcount
+        return rows
+
+    def open_cursor(self, statement: Statement, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See Connection.open_cursor; the time is that until the rows can be read."""
+        with self._observed(statement.verb, statement.source):
+            return super().open_cursor(statement, args, size, alone)
+
+    def begin(self, isolation: str | None, read_only: bool, mode: str) -> None:
+        """See Connection.begin."""
+        with self._observed("BEGIN"):
+            super().begin(isolation, read_only, mode)
+
+    def commit(self) -> None:
+        """See Connection.commit."""
+        with self._observed("COMMIT"):
+            super().commit()
+
+    def rollback(self) -> None:
+        """See Connection.rollback."""
+        with self._observed("ROLLBACK"):
+            super().rollback()
+
+    def _observed(self, operation: str, sql: str = "") -> AbstractContextManager[Event]:
+        return observed(self.observers, Event(operation, sql, self._config, self.server))

@@ -1,13 +1,18 @@
 """Which transaction of each manager is open in this context: a thread's, a task's, or a job's that one awaits."""
 
+import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from nexusql.engine import Engine
+from nexusql.workers import responsible
 
 if TYPE_CHECKING:
     from nexusql.transaction import Transaction
+
+# Where a thread begins with the context of the one that started it, an open transaction in it is another's.
+INHERITED = bool(getattr(sys.flags, "thread_inherit_context", False))
 
 # Engine -> its open transaction, in this context. Replaced, never changed, so that a copied context keeps its own.
 open_transactions: ContextVar[Mapping[Engine, "Transaction"] | None] = ContextVar(
@@ -18,7 +23,10 @@ open_transactions: ContextVar[Mapping[Engine, "Transaction"] | None] = ContextVa
 def open_in(engine: Engine) -> "Transaction | None":
     """The open transaction of this context."""
     transactions = open_transactions.get()
-    return None if transactions is None else transactions.get(engine)
+    transaction = None if transactions is None else transactions.get(engine)
+    if INHERITED and transaction is not None and transaction.owner[0] != responsible()[0]:
+        return None
+    return transaction
 
 
 def set_open(engine: Engine, transaction: "Transaction | None") -> None:

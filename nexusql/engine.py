@@ -5,7 +5,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from nexusql.backends.base import Backend, Capabilities, Cursor, Status
 from nexusql.backends.errors import driver_error
 from nexusql.backends.tables import Table
 from nexusql.config import ConnectionConfig
-from nexusql.connection import Connection, Extend, suffixed_names
+from nexusql.connection import Connection, Extend, ObservedConnection, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
     ConnectionLost,
@@ -29,6 +29,8 @@ from nexusql.errors import (
     UndefinedColumn,
     UndefinedTable,
 )
+from nexusql.events import Event, Observer, observed
+from nexusql.interrupts import current_call
 from nexusql.leases import Holder, callers_level
 from nexusql.pool import Pool
 from nexusql.results import Rows
@@ -59,10 +61,12 @@ class Options:
     max_lifetime: float = 1800.0
     idle_timeout: float = 600.0
     max_waiting: int | None = None
+    statement_timeout: float | None = None
     statement_cache: int = 512
     translate: bool = True
     strict: bool = False
     duplicate_columns: str = "last"
+    observers: tuple[Observer, ...] = ()
 
 
 class Engine:
@@ -73,8 +77,9 @@ class Engine:
         self.backend = backend
         self.options = options
         self.capabilities: Capabilities = backend.capabilities_for(config)
+        self.server = ""  # its name and version, once there is a connection
         self.autocommit = True  # clients of older releases set it; outside a transaction every statement commits
-        self.workers = Workers(options.pool_max)
+        self.workers = Workers(1 if self.capabilities.shared_connection else options.pool_max)
         self._pid = os.getpid()
         self._plans = PlanCache(backend.syntax, size=options.statement_cache, translate=options.translate)
         self._plan = self._plans.get
@@ -108,7 +113,11 @@ class Engine:
     def _open(self, timeout: float) -> Connection:
         if self.capabilities.shared_connection and os.getpid() != self._pid:
             raise InterfaceError("an in-memory database belongs to the process that opened it; use a file to share one")
-        connection = Connection.open(self.backend, self.config, min(timeout, self.options.connect_timeout))
+        kind = ObservedConnection if self.options.observers else Connection
+        connection = kind.open(self.backend, self.config, min(timeout, self.options.connect_timeout))
+        if isinstance(connection, ObservedConnection):
+            connection.observers = self.options.observers
+        self.server = connection.server
         if self.options.duplicate_columns == "suffix":
             connection.name_columns = suffixed_names
         if connection.modes == self.modes:
@@ -163,8 +172,11 @@ class Engine:
             writer.acquire(lasting=False)
         try:
             connection = self.pool.acquire()
+            call = current_call.get()
             idle = False
             try:
+                if call is not None:
+                    call.enter(connection)
                 if self._direct and statement.plain and connection.settings is self._settings:
                     rows = connection.run(statement, args, extend)
                     if connection.duplicates:
@@ -183,6 +195,8 @@ class Engine:
                 self.pool.suspect_all()
                 raise self.lost(statement, error) from error.__cause__
             finally:
+                if call is not None:
+                    call.leave()
                 self.pool.release(connection, idle)
         finally:
             if writer is not None:
@@ -311,7 +325,7 @@ class Engine:
             with self._settings_lock:
                 name = setting.partition("=")[0]
                 self._settings = (*(s for s in self._settings if s.partition("=")[0] != name), setting)
-        if statement.effects & Effect.DDL:
+        if statement.effects & Effect.DDL and statement.verb != "TRUNCATE":  # which changes no column
             self.forget_tables()
         return rows
 
@@ -342,6 +356,10 @@ class Engine:
         if self.options.duplicate_columns == "raise":
             raise ProgrammingError(f"{text}; give them aliases")
         self.warn_once(statement.source, f"{text}; the last wins", DuplicateColumnWarning)
+
+    def observed(self, operation: str, table: str = "", sql: str = "") -> AbstractContextManager[Event]:
+        """Tell observers, where there are any, of what takes more than one statement."""
+        return observed(self.options.observers, Event(operation, sql, self.config, self.server, table))
 
     def warn_once(self, about: Hashable, text: str, category: type[Warning]) -> None:
         """Warn the first time that something is so; afterwards its cost is a look-up."""

@@ -52,7 +52,8 @@ class Poolable(Protocol):
 
 
 class Holder:
-    """Who has a connection for longer than a statement: what it is, in words, and the thread that last used it."""
+    """Who has a connection for longer than a statement: what it is, in words, and the thread that must go on for it to
+    come back."""
 
     __slots__ = ("name", "thread")
 
@@ -91,7 +92,7 @@ def borrowing_stack() -> Stack:
     found: list[tuple[CodeType, int]] = []
     while frame is not None and len(found) < MOST_FRAMES:
         code = frame.f_code
-        if not code.co_filename.startswith(PACKAGE):
+        if not code.co_filename.startswith(PACKAGE) and code.co_filename != threading.__file__:
             found.append((code, frame.f_lasti))
         frame = frame.f_back
     return tuple(found)
@@ -116,12 +117,12 @@ def describe_leases(leases: Iterable[Lease[C]], now: float) -> str:
 
 def _describe(lease: Lease[C], now: float) -> str:
     held = f"{now - lease.since:.1f} s by"
-    if not lease.stack:
-        return f"{held} a single statement"
     if lease.holder is not None:
-        held += f" {lease.holder.name} at"
-    places = (f"{code.co_filename}:{_line(code, at)} {code.co_name}" for code, at in lease.stack)
-    return f"{held} {' < '.join(places)}"
+        held += f" {lease.holder.name}" + (" at" if lease.stack else "")
+    elif not lease.stack:
+        return f"{held} a single statement"
+    places = (f"{code.co_filename}:{_line(code, at)} {code.co_name}" for code, at in lease.stack or ())
+    return f"{held} {' < '.join(places)}".rstrip()
 
 
 def _line(code: CodeType, at: int) -> int | None:

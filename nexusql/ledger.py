@@ -272,7 +272,7 @@ class Ledger(Generic[C]):
             self._refuse_closed()
             now = monotonic()
             if now >= waiter.deadline:
-                raise self._timed_out(waiter, now)
+                raise self._timed_out(waiter.since, now)
             until = min(waiter.deadline, now + LOOK_AGAIN)
             if waiter is self.waiters[0] and self._total < self._max_size and not self._opening:
                 if self._may_grow(now):
@@ -334,15 +334,21 @@ class Ledger(Generic[C]):
         if all(lease.holder is not None and lease.holder.thread == here for lease in leases):
             raise PoolTimeout(
                 f"this thread waits for a connection and holds all {self._max_size} itself, which would never end; "
-                f"end what holds them, or raise pool_max: {describe_leases(leases, monotonic())}"
+                "end what holds them, or raise pool_max; where other tasks of its event loop do, await this call too: "
+                f"{describe_leases(leases, monotonic())}"
             )
 
     def _stats(self) -> PoolStats:
         idle = len(self.idle)
         return PoolStats(self._total, self._total - idle, idle, len(self.waiters), self._max_size)
 
-    def _timed_out(self, waiter: Waiter[C], now: float) -> PoolTimeout:
-        text = f"no connection became free in {now - waiter.since:.1f} s {self._stats()}"
+    def timed_out(self, since: float) -> PoolTimeout:
+        """The error for a caller who has waited since then."""
+        with self.lock:
+            return self._timed_out(since, monotonic())
+
+    def _timed_out(self, since: float, now: float) -> PoolTimeout:
+        text = f"no connection became free in {now - since:.1f} s {self._stats()}"
         if self.connect_error is not None:
             text += f"; the last attempt to connect failed: {' '.join(str(self.connect_error).split())}"
         if self.leased:

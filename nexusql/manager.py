@@ -13,13 +13,18 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from nexusql.backends import backend_for
+from nexusql.blocks import TransactionBlock, control_by_string
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
 from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine, Options, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
+from nexusql.events import Observer
+from nexusql.groups import GroupCommit, Groups
 from nexusql.interfaces import DatabaseInterface
+from nexusql.interrupts import checked_limit, limited, time_left
+from nexusql.jobs import run_job
 from nexusql.models import builder, keep_rows
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
 from nexusql.retry import run_in_transaction
@@ -28,7 +33,8 @@ from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.split import split_script
 from nexusql.sql.translate import Translation, translate, translate_quoted
 from nexusql.stream import InTransaction, Source, outside
-from nexusql.transaction import Transaction, TransactionBlock, control_by_string
+from nexusql.transaction import Transaction
+from nexusql.workers import blocks_own_thread, responsible
 
 logger = logging.getLogger("nexusql")
 
@@ -64,6 +70,8 @@ class DatabaseManager(Calls, DatabaseInterface):
         max_lifetime: float = 1800.0,
         idle_timeout: float = 600.0,
         max_waiting: int | None = None,
+        statement_timeout: float | None = None,
+        group_commit: bool | GroupCommit = False,
         statement_cache: int = 512,
         translate: bool = True,
         strict: bool = False,
@@ -71,8 +79,10 @@ class DatabaseManager(Calls, DatabaseInterface):
         adapters: dict[type, Callable[[Any], Any]] | None = None,
         json_dumps: Callable[[Any], str] | None = None,
         json_loads: Callable[[str], Any] | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         self._engine: Engine | None = None
+        self._groups: Groups | None = None
         self._installing = threading.Lock()
         try:
             self.config = database if isinstance(database, ConnectionConfig) else ConnectionConfig.from_url(database)
@@ -90,11 +100,17 @@ class DatabaseManager(Calls, DatabaseInterface):
             max_lifetime,
             idle_timeout,
             max_waiting,
+            None if statement_timeout is None else checked_limit(statement_timeout),
             statement_cache,
             translate,
             strict,
             duplicate_columns,
+            tuple(observers),
         )
+        if isinstance(group_commit, GroupCommit):
+            self._group_commit: GroupCommit | None = group_commit
+        else:
+            self._group_commit = GroupCommit() if group_commit else None
         self._adapters = dict(adapters or {})
         self._json = {"json_dumps": json_dumps, "json_loads": json_loads}
 
@@ -150,6 +166,10 @@ class DatabaseManager(Calls, DatabaseInterface):
     def disconnect(self) -> Finished:
         """Close the pool, at once; again, or before connect, it does nothing. What it returns may be awaited."""
         engine, self._engine = self._engine, None
+        with self._installing:
+            groups, self._groups = self._groups, None
+        if groups is not None:
+            groups.close()
         if engine is not None:
             try:
                 roll_back_open(engine)
@@ -179,10 +199,34 @@ class DatabaseManager(Calls, DatabaseInterface):
     # Statements
 
     @overload
-    def execute(self, sql: str, params: Params = None, *, into: None = None, timeout: float | None = None) -> Rows: ...
+    def execute(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: None = None,
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Rows: ...
     @overload
-    def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
-    def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
+    def execute(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: type[T],
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Rows[T]: ...
+    def execute(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: Any = None,
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Rows[Any]:
         """Run one statement; rows as dicts, an empty list for none and for writes.
 
         `params` is a dict for `:name`, or a list or tuple for `?`, `%s` or the names in order. `into` is a class whose
@@ -193,37 +237,84 @@ class DatabaseManager(Calls, DatabaseInterface):
         sent; else what the database says, as an error that is also the driver's own. Where the statement has run but
         its rows do not fit the class: ProgrammingError for the columns, DataError for the first such row.
         """
-        if timeout is not None:
-            self._refuse_later(timeout=timeout)
+        limit = self._options.statement_timeout if timeout is None else timeout
+        # One with a time limit of its own is not kept waiting by others.
+        grouped = (self._group_commit is not None if group_commit is None else group_commit) and timeout is None
+        if limit is not None:
+            return limited(limit, lambda: self._execute(sql, params, into, grouped))
+        return self._execute(sql, params, into, grouped)
+
+    def _execute(self, sql: str, params: Params, into: Any, grouped: bool) -> Rows[Any]:
         engine = self._engine
         if engine is None:
             raise NotConnectedError("Database not connected")
-        opened = open_transactions.get()
-        if opened is not None:
-            transaction = opened.get(engine)
+        if open_transactions.get() is not None:
+            transaction = open_in(engine)
             if transaction is not None:
                 return self._execute_in(transaction, sql, params, into)
         statement, args = engine.prepare(sql, params, engine.modes)
         if statement.control is not None:
             return control_by_string(engine, statement.control)
+        if grouped and statement.insert is not None and not _on_event_loop():
+            groups = self._groups_of(engine)
+            if groups.takes(statement):
+                return groups.write(statement, args, params)
         if into is None:
             return engine.run(statement, args, params)
         return builder(into).build(engine.run(statement, args, params, keep_rows), sql)
 
     def _execute_in(self, transaction: Transaction, sql: str, params: Params, into: Any) -> Rows[Any]:
         try:
-            return transaction.execute(sql, params, into=into)
+            return transaction._execute(sql, params, into)
         finally:
             if transaction.by_string and not transaction.is_open:
                 set_open(transaction.engine, None)
 
+    def _groups_of(self, engine: Engine) -> Groups:
+        with self._installing:
+            if self._groups is None or self._groups.engine is not engine:
+                self._groups = Groups(engine, self._group_commit or GroupCommit())
+            return self._groups
+
     @overload
-    async def execute_async(self, sql: str, params: Params = None, *, into: None = None) -> Rows: ...
+    async def execute_async(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: None = None,
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Rows: ...
     @overload
-    async def execute_async(self, sql: str, params: Params = None, *, into: type[T]) -> Rows[T]: ...
-    async def execute_async(self, sql: str, params: Params = None, *, into: Any = None) -> Rows[Any]:
-        """`execute` on a worker thread."""
-        return await self.in_thread(lambda: self.execute(sql, params, into=into))
+    async def execute_async(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: type[T],
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Rows[T]: ...
+    async def execute_async(
+        self,
+        sql: str,
+        params: Params = None,
+        *,
+        into: Any = None,
+        timeout: float | None = None,
+        group_commit: bool | None = None,
+    ) -> Rows[Any]:
+        """`execute` on a worker thread; its statement is cancelled at the server when the awaiting task is."""
+        engine = self._engine
+        grouped = (self._group_commit is not None if group_commit is None else group_commit) and timeout is None
+        if engine is not None and grouped and open_in(engine) is None:
+            statement, args = engine.prepare(sql, params, engine.modes)
+            groups = self._groups_of(engine)
+            if groups.takes(statement):
+                return await groups.write_async(statement, args, params)
+        left = time_left(timeout)
+        return await self.in_thread(lambda: self.execute(sql, params, into=into, timeout=left(), group_commit=False))
 
     def run_script(self, sql: str) -> int:
         """Run the statements of a script one by one; how many there were. Raises at the first that fails: what came
@@ -402,5 +493,9 @@ class DatabaseManager(Calls, DatabaseInterface):
         engine = self._engine
         if engine is None:
             return await asyncio.to_thread(call, *args)
-        leased = open_in(engine) is not None
-        return await engine.workers.run(leased, open_transactions, call, *args)
+        return await run_job(engine, call, *args)
+
+
+def _on_event_loop() -> bool:
+    """Whether waiting here would keep an event loop from running, and with it all who could share a group."""
+    return blocks_own_thread() and responsible()[1] is not None

@@ -12,11 +12,12 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 from typing import Any, Generic
 
 from nexusql.errors import InterfaceError, NotConnectedError, OperationalError, PoolTimeout
+from nexusql.interrupts import current_call
 from nexusql.leases import TRUST, C, Holder, Lease, Poolable, borrowing_stack, describe_leases
 from nexusql.ledger import NEVER, Ledger, PoolStats, Waiter, jitter
 
@@ -196,6 +197,10 @@ class Pool(Generic[C]):
                 held = describe_leases(leased, monotonic())
                 logger.warning("pool %s is closed; %d connections were not returned: %s", self.name, len(leased), held)
 
+    def timed_out(self, since: float) -> PoolTimeout:
+        """The error for a caller who has waited elsewhere for a connection, since then."""
+        return self._ledger.timed_out(since)
+
     def leased(self) -> list[C]:
         """The connections that are borrowed at this moment."""
         return list(self._ledger.leased)
@@ -230,10 +235,14 @@ class Pool(Generic[C]):
         ledger = self._ledger
         self._discard_abandoned()
         ledger.join(waiter)
+        call = current_call.get()
         try:
-            while not waiter.served:
-                waiter.wait(ledger.look(waiter))
-                self._discard_abandoned()
+            with nullcontext() if call is None else call.woken(waiter.nudge):
+                while not waiter.served:
+                    if call is not None:
+                        call.check()
+                    waiter.wait(ledger.look(waiter))
+                    self._discard_abandoned()
         except BaseException:
             if not ledger.leave(waiter):
                 self._hand_back(waiter.lease)

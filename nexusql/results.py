@@ -18,12 +18,10 @@ else:
     R = TypeVar("R")
 
 
-class Rows(list[R]):
+class Records(list[R]):
     """The rows of one statement, a list of dicts or of what `into=` made of them; empty for a write.
 
-    `rowcount` is the number of rows affected or returned, `columns` the names of the result's columns in order. Code
-    that awaits every result may await it; it gives itself. Like the awaitable it is, it is hashed by identity, so that
-    asyncio.gather() takes it.
+    `rowcount` is the number of rows affected or returned, `columns` the names of the result's columns in order.
     """
 
     __slots__ = ("columns", "first_value", "rowcount")
@@ -31,8 +29,6 @@ class Rows(list[R]):
     rowcount: int
     columns: tuple[str, ...]
     first_value: Any  # what `scalar` gives where rows are not dicts
-
-    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:
         # Reached only while a slot is unset: the executing connection sets both, so construction stays a bare list's.
@@ -42,6 +38,30 @@ class Rows(list[R]):
             first = self[0] if self else None
             return tuple(first) if isinstance(first, dict) else ()
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def one(self) -> R:
+        """The only row. Raises InterfaceError where there is none, or more than one."""
+        if len(self) != 1:
+            raise InterfaceError(f"one() needs exactly one row; the result has {len(self)}")
+        return self[0]
+
+    def scalar(self) -> Any:
+        """The first column of the first row, None where there is no row."""
+        if not self:
+            return None
+        row = self[0]
+        return next(iter(row.values()), None) if isinstance(row, dict) else self.first_value
+
+
+class Rows(Records[R]):
+    """What synchronous calls give: code that awaits every result may await it; it gives itself.
+
+    Like the awaitable it is, it is hashed by identity, so that asyncio.gather() takes it.
+    """
+
+    __slots__ = ()
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __await__(self) -> Generator[None, None, "Rows[R]"]:
         yield from ()
@@ -62,18 +82,13 @@ class Rows(list[R]):
         """Always True: a failure raises."""
         return True
 
-    def one(self) -> R:
-        """The only row. Raises InterfaceError where there is none, or more than one."""
-        if len(self) != 1:
-            raise InterfaceError(f"one() needs exactly one row; the result has {len(self)}")
-        return self[0]
-
-    def scalar(self) -> Any:
-        """The first column of the first row, None where there is no row."""
-        if not self:
-            return None
-        row = self[0]
-        return next(iter(row.values()), None) if isinstance(row, dict) else self.first_value
+    def plain(self) -> Records[R]:
+        """The same rows, for callers who have awaited already."""
+        records = Records(self)
+        records.rowcount, records.columns = self.rowcount, self.columns
+        if self and not isinstance(self[0], dict):
+            records.first_value = self.first_value
+        return records
 
 
 class Row(Record):

@@ -6,7 +6,6 @@ has until it ends; the one connection of an in-memory database is shared, so the
 
 import logging
 import os
-import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -32,10 +31,12 @@ from nexusql.errors import (
     TransactionAborted,
     TransactionClosed,
 )
+from nexusql.interrupts import using
 from nexusql.leases import Holder
 from nexusql.models import builder
 from nexusql.results import Record, Rows
 from nexusql.sql.statement import Statement
+from nexusql.workers import responsible
 
 logger = logging.getLogger("nexusql.stream")
 
@@ -119,7 +120,7 @@ class OwnConnection(Source):
 
     def lend(self, reading: Reading) -> AbstractContextManager[Connection]:
         """The connection; leased in the first step."""
-        self._holder.thread = threading.get_ident()
+        self._holder.thread = responsible()[0]
         if self._connection is None:
             self._connection = self.engine.lease(self._holder)
         return self._step(self._connection, reading)
@@ -127,7 +128,8 @@ class OwnConnection(Source):
     @contextmanager
     def _step(self, connection: Connection, reading: Reading) -> Iterator[Connection]:
         try:
-            yield connection
+            with using(connection):
+                yield connection
         except ConnectionLost as error:
             if self.engine.capabilities.cursor_transactions:  # nothing has been committed yet
                 raise
@@ -177,7 +179,8 @@ class SharedConnection(Source):
         """The connection, leased for this step."""
         connection = self._connection = self.engine.lease()
         try:
-            yield connection
+            with using(connection):
+                yield connection
         finally:
             self.engine.pool.release(connection)
 

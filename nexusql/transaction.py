@@ -8,17 +8,16 @@ import logging
 import os
 import threading
 import warnings
+from asyncio import Task
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from nexusql._speedups import extend_dicts
 from nexusql.backends.base import Status
 from nexusql.backends.errors import without_frames
 from nexusql.calls import Calls
 from nexusql.connection import Connection, Extend
-from nexusql.current import open_in, open_transactions, set_open
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
     Error,
@@ -28,19 +27,22 @@ from nexusql.errors import (
     TransactionClosed,
     TransactionWarning,
 )
+from nexusql.interrupts import check_interrupted, current_call, limited, using
 from nexusql.leases import Holder
 from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
 from nexusql.stream import InTransaction, OpenStreams, Plan, Source
-from nexusql.workers import responsible
+from nexusql.workers import Slot, responsible
+
+if TYPE_CHECKING:
+    from nexusql.blocks import TransactionBlock
 
 logger = logging.getLogger("nexusql.transaction")
 
 T = TypeVar("T")
 
 RESERVED = "nexusql_"  # how the names of nested blocks' savepoints begin
-ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 
 class Transaction(Calls):
@@ -51,14 +53,21 @@ class Transaction(Calls):
     """
 
     def __init__(
-        self, engine: Engine, isolation: str | None, read_only: bool, mode: str = "", allow_ddl: bool = False
+        self,
+        engine: Engine,
+        nest: "Callable[[Transaction], TransactionBlock]",
+        isolation: str | None,
+        read_only: bool,
+        mode: str = "",
+        allow_ddl: bool = False,
     ) -> None:
         self._engine = engine
+        self._nest = nest
         self._begin = (isolation, read_only, mode)
         self._allow_ddl = allow_ddl
         self._connection: Connection | None = None
         self._turn = threading.RLock()
-        self._owner = responsible()
+        self.owner = responsible()
         self._pid = os.getpid()
         self._savepoints = 0
         self._nested: list[tuple[str, Error | None]] = []  # savepoints of the open blocks, `failure` outside of each
@@ -70,15 +79,35 @@ class Transaction(Calls):
         self._writer = None if read_only else engine.writer
         self.failure: Error | None = None  # the first error of a statement in the innermost open block
         self.by_string = False
+        task = self.owner[1]
+        self._holder = Holder(f"a transaction of {task.get_name()}" if isinstance(task, Task) else "a transaction")
+        self._slot: Slot | None = None  # of the worker threads, where a task has begun it
+
+    @property
+    def slot(self) -> Slot | None:
+        """The slot by which its calls are run in worker threads; None where it was begun without one."""
+        return self._slot
+
+    def hand_over(self, slot: Slot, thread: int) -> None:
+        """Have a slot, to be given back at the end: begun in a worker thread, it now belongs to a task of `thread`."""
+        self._slot = slot
+        self._belongs_to(thread)
+
+    def _belongs_to(self, thread: int) -> None:
+        """Which thread must go on for the connection, and on SQLite the writer's turn, to come free."""
+        self._holder.thread = thread
+        if self._writer is not None:
+            self._writer.belongs_to(thread)
 
     def start(self) -> None:
         """Lease a connection and begin on it."""
         if self._writer is not None:
             self._writer.acquire()
         try:
-            self._connection = self._engine.lease(Holder("a transaction"))
+            self._connection = self._engine.lease(self._holder)
             try:
-                self._connection.begin(*self._begin)
+                with using(self._connection):
+                    self._connection.begin(*self._begin)
             except BaseException:
                 self._engine.pool.discard(self._connection)
                 self._connection = None
@@ -95,19 +124,29 @@ class Transaction(Calls):
     def execute(self, sql: str, params: Params = None, *, into: type[T], timeout: float | None = None) -> Rows[T]: ...
     def execute(self, sql: str, params: Params = None, *, into: Any = None, timeout: float | None = None) -> Rows[Any]:
         """Run one statement in this transaction; see DatabaseManager.execute."""
-        if timeout is not None:
-            self._refuse_later(timeout=timeout)
+        limit = self._engine.options.statement_timeout if timeout is None else timeout
+        if limit is not None:
+            return limited(limit, lambda: self._execute(sql, params, into))
+        return self._execute(sql, params, into)
+
+    def _execute(self, sql: str, params: Params, into: Any) -> Rows[Any]:
         build = None if into is None else builder(into).build
+        call = current_call.get()
         with self._turn:
             statement, args = self.prepare(sql, params)
             if statement.control is not None:
                 return self._control(statement.control)
             connection = self._usable()
             try:
+                if call is not None:
+                    call.enter(connection)
                 rows = self._run(connection, statement, args, params, extend_dicts if build is None else keep_rows)
             except Error as error:
                 self._failed(connection, error)
                 raise
+            finally:
+                if call is not None:
+                    call.leave()
         return rows if build is None else build(rows, sql)  # after the turn: the class's own code may run statements
 
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
@@ -124,8 +163,8 @@ class Transaction(Calls):
         return self._engine
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
-        with self._turn:
-            return question(self._usable())
+        with self._turn, using(self._usable()):
+            return question(self._leased())
 
     def _unit(self) -> AbstractContextManager[Connection]:
         return self.unit()
@@ -141,7 +180,8 @@ class Transaction(Calls):
             name = self.enter_nested(anyone=True) if savepoint else None
             connection = self._usable()
             try:
-                yield connection
+                with using(connection):
+                    yield connection
             except BaseException as error:
                 if isinstance(error, Error):
                     self._failed(connection, error)
@@ -163,7 +203,8 @@ class Transaction(Calls):
         with self._turn:
             connection = self._usable() if opening else self._sound()
             try:
-                yield connection
+                with using(connection):
+                    yield connection
             except Error as error:
                 self._failed(connection, error)
                 raise
@@ -188,9 +229,12 @@ class Transaction(Calls):
             connection = self._leased()
             failure = self.failure
             how = "its commit failed"
+            self._belongs_to(threading.get_ident())
             try:
+                check_interrupted()
                 self.streams.end(connection)
-                self._usable().commit()
+                with using(connection, firm=True):
+                    self._usable().commit()
                 how = "it has been committed"
             except TransactionAborted as error:
                 if self._doom is None:
@@ -203,18 +247,19 @@ class Transaction(Calls):
         """Roll back and give the connection back; of a broken connection nothing is left to roll back."""
         with self._turn:
             self._refuse_closed()
+            self._belongs_to(threading.get_ident())
             self._end(self._leased(), "it has been rolled back")
 
     def transaction(self) -> "TransactionBlock":
         """A nested block: `with` and `async with`; undone alone when it fails."""
-        return TransactionBlock(self._engine, outer=self)
+        return self._nest(self)
 
     def enter_nested(self, *, anyone: bool = False) -> str:
         """Set the savepoint of a nested block; gives its name. The block is the owner's, or that of `anyone` who keeps
         the turn to its end."""
         with self._turn:
             connection = self._usable()
-            if not anyone and None not in (self._owner[1], responsible()[1]) and self._owner[1] is not responsible()[1]:
+            if not anyone and None not in (self.owner[1], responsible()[1]) and self.owner[1] is not responsible()[1]:
                 raise ProgrammingError(
                     "a nested block was opened in another task than the one that owns the transaction; open it in the "
                     "owner, or step out with db.detached() and begin a transaction of your own"
@@ -222,7 +267,8 @@ class Transaction(Calls):
             self._savepoints += 1
             name = f"{RESERVED}{self._savepoints}"
             try:
-                connection.savepoint(name)
+                with using(connection):
+                    connection.savepoint(name)
             except Error as error:
                 self._failed(connection, error)
                 raise
@@ -246,10 +292,11 @@ class Transaction(Calls):
             try:
                 if innermost != savepoint:
                     raise ProgrammingError("nested blocks were left in another order than they were entered in reverse")
-                if failed or aborted:
-                    connection.rollback_to(savepoint)
-                if self._engine.capabilities.releases_savepoints:
-                    connection.release(savepoint)
+                with using(connection, firm=True):
+                    if failed or aborted:
+                        connection.rollback_to(savepoint)
+                    if self._engine.capabilities.releases_savepoints:
+                        connection.release(savepoint)
             except Error as error:
                 # What the block did can no longer be told from the rest.
                 self._doom = self._doom or without_frames(error)
@@ -368,7 +415,8 @@ class Transaction(Calls):
         try:
             self.streams.end(connection)
             if connection.status() in (Status.ACTIVE, Status.FAILED):
-                connection.rollback()
+                with using(connection, firm=True):
+                    connection.rollback()
         except Error as error:  # the pool closes the connection, which rolls back too
             logger.warning("rollback failed, the connection is closed: %s", type(error).__name__)
         finally:
@@ -379,7 +427,11 @@ class Transaction(Calls):
                 self._writer.release()
             if self._ddl:
                 self._engine.forget_tables()
-            self._engine.pool.release(connection)
+            try:
+                self._engine.pool.release(connection)
+            finally:
+                if self._slot is not None:
+                    self._slot.give_back()
 
     def __del__(self) -> None:
         if getattr(self, "_connection", None) is None or self._pid != os.getpid():
@@ -390,88 +442,12 @@ class Transaction(Calls):
         self._engine.pool.abandon(connection)
         if self._writer is not None:
             self._writer.release()
+        if self._slot is not None:
+            self._slot.drop()
         warnings.warn("a transaction was left open; it has been rolled back", TransactionWarning, stacklevel=2)
-
-
-class TransactionBlock:
-    """What `transaction()` gives: `with` and `async with`; inside an open transaction it is a savepoint."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        isolation: str | None = None,
-        read_only: bool = False,
-        allow_ddl: bool = False,
-        outer: Transaction | None = None,
-    ) -> None:
-        if isolation is not None:
-            isolation = isolation.upper().replace("_", " ")
-            levels = (*ISOLATION_LEVELS, *engine.capabilities.further_isolation)
-            if isolation not in levels:
-                raise ProgrammingError(f"isolation is one of {', '.join(levels)}, not {isolation!r}")
-        self._engine = engine
-        self._options = (isolation, read_only)
-        self._allow_ddl = allow_ddl
-        self._outer = outer
-        self._transaction: Transaction | None = None
-        self._savepoint: str | None = None
-
-    def __enter__(self) -> Transaction:
-        if self._transaction is not None:
-            raise ProgrammingError("a transaction block can be entered once; call transaction() again")
-        outer = self._outer or open_in(self._engine)
-        if outer is not None:
-            if self._options != (None, False):
-                raise ProgrammingError("isolation and read_only belong to the outermost block; this one is a savepoint")
-            self._savepoint = outer.enter_nested()
-            self._transaction = outer
-            return outer
-        isolation, read_only = self._options
-        transaction = Transaction(self._engine, isolation, read_only, allow_ddl=self._allow_ddl)
-        transaction.start()
-        self._transaction = transaction
-        set_open(self._engine, transaction)
-        return transaction
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        transaction = self._transaction
-        assert transaction is not None
-        if self._savepoint is not None:
-            transaction.leave_nested(self._savepoint, failed=kind is not None)
-            return
-        if open_in(self._engine) is transaction:
-            set_open(self._engine, None)
-        if transaction._pid != os.getpid():
-            return
-        if kind is None:
-            transaction.commit()
-        elif transaction.is_open:
-            transaction.rollback()
-
-    async def __aenter__(self) -> Transaction:
-        return await self._engine.workers.run(False, open_transactions, self.__enter__)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._engine.workers.run(True, open_transactions, self.__exit__, kind, error, trace)
 
 
 def _ended_behind(verb: str = "a statement") -> ProgrammingError:
     return ProgrammingError(
         f"{verb} has ended the open transaction behind nexusql's back: what came before may be stored"
     )
-
-
-def control_by_string(engine: Engine, control: Control) -> Rows:
-    """What `execute("BEGIN")` and the other transaction strings do outside a transaction."""
-    if control.action == "begin":
-        transaction = Transaction(engine, control.isolation, control.read_only, control.mode)
-        transaction.by_string = True
-        transaction.start()
-        set_open(engine, transaction)
-    else:
-        logger.warning("%s outside a transaction has no effect", control.action.upper().replace("_", " "))
-    return Rows()

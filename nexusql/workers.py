@@ -1,15 +1,15 @@
-"""Worker threads: blocking calls run off the event loop's thread, in the caller's context."""
+"""Worker threads: blocking calls run off the event loop's thread, no more of them at a time than connections."""
 
 import asyncio
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, ContextVar, copy_context
-from typing import Any, TypeVar
+from contextvars import Context, ContextVar
+from queue import Empty, SimpleQueue
 
-T = TypeVar("T")
+GUESTS = 64
 
 # In a job: the event loop's thread and the task that await it. A job may wait for what they hold; they may not.
 _awaited_by: ContextVar[tuple[int, object] | None] = ContextVar("nexusql_awaited_by", default=None)
@@ -32,49 +32,230 @@ def blocks_own_thread() -> bool:
     return _awaited_by.get() is None
 
 
+def mark_job(context: Context) -> None:
+    """Have what runs in a context count as a job that is awaited here."""
+    context.run(_awaited_by.set, _here())
+
+
+class _Waiter:
+    __slots__ = ("future", "granted", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[bool] = self.loop.create_future()
+        self.granted = False
+
+
+class Gate:
+    """Lets in `size` at a time, first come, first served: tasks of any event loop; left from any thread."""
+
+    def __init__(self, size: int) -> None:
+        self._lock = threading.Lock()
+        self._free = size
+        self._waiting: deque[_Waiter] = deque()
+        self._dropped: deque[None] = deque()  # left by finalisers of which no event loop can be told
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    async def enter(self, seconds: float | None = None) -> None:
+        """Wait to be let in. Raises TimeoutError after so many seconds."""
+        while self._dropped:
+            self._dropped.pop()
+            self.leave()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            waiter = _Waiter()
+            self._waiting.append(waiter)
+        timer = None if seconds is None else waiter.loop.call_later(seconds, _answer, waiter.future, False)
+        try:
+            if await waiter.future:
+                return
+        except BaseException:
+            self._give_up(waiter)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if not self._give_up(waiter, pass_on=False):
+            raise TimeoutError(f"not let in within {seconds:g} s")
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        with self._lock:
+            while self._waiting:
+                waiter = self._waiting.popleft()
+                waiter.granted = True
+                try:
+                    waiter.loop.call_soon_threadsafe(_answer, waiter.future, True)
+                    return
+                except RuntimeError:  # its event loop is closed
+                    continue
+            self._free += 1
+
+    def open(self) -> None:
+        """Let all in who wait."""
+        for _ in range(len(self._waiting)):
+            self.leave()
+
+    def drop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave, for finalisers: one may run in a thread that is in the middle of the methods above."""
+        try:
+            loop.call_soon_threadsafe(self.leave)
+        except RuntimeError:
+            self._dropped.append(None)
+
+    def _give_up(self, waiter: _Waiter, *, pass_on: bool = True) -> bool:
+        """Wait no longer; whether the waiter has been let in at the last moment, which another is given if he may."""
+        with self._lock:
+            if not waiter.granted:
+                self._waiting.remove(waiter)
+        if waiter.granted and pass_on:
+            self.leave()
+        return waiter.granted
+
+
+def _answer(future: "asyncio.Future[bool]", let_in: bool) -> None:
+    if not future.done():
+        future.set_result(let_in)
+
+
+class Slot:
+    """The right to one worker thread: for one job, or for as long as a transaction or a stream has its connection."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._held = True
+        self._turn: Gate | None = None
+
+    @property
+    def turn(self) -> Gate:
+        """Jobs of one slot take turns, which keeps those that wait from using up the threads."""
+        if self._turn is None:
+            self._turn = Gate(1)
+        return self._turn
+
+    def give_back(self) -> None:
+        """Give the right to the next one; again, it does nothing."""
+        held, self._held = self._held, False
+        if held:
+            self._gate.leave()
+
+    def drop(self) -> None:
+        """The same in a finaliser."""
+        held, self._held = self._held, False
+        if held:
+            self._gate.drop(self._loop)
+
+
+class _Idle:
+    """How many threads have nothing to do. A submitted call claims one, where there is one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def add(self) -> None:
+        with self._lock:
+            self._number += 1
+
+    def claim(self) -> bool:
+        with self._lock:
+            if not self._number:
+                return False
+            self._number -= 1
+            return True
+
+
+class Threads:
+    """At most `size` threads, started when they are needed; they end at `close`, or when this is dropped.
+
+    Leaner than concurrent.futures: who awaits a call is told by the call itself, and nobody else waits for one.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._number = 0
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._idle = _Idle()
+        self._starting = threading.Lock()
+        weakref.finalize(self, self._calls.put, None).atexit = False
+
+    def submit(self, call: Callable[[], object]) -> None:
+        """Run a call, which raises nothing, in one of the threads."""
+        if not self._idle.claim():
+            with self._starting:
+                if self._number < self._size:
+                    # An empty context: a thread must not begin in the transaction of who starts it.
+                    run, args = Context().run, (_work, self._calls, self._idle)
+                    threading.Thread(target=run, args=args, name="nexusql", daemon=True).start()
+                    self._number += 1
+        self._calls.put(call)
+
+    def close(self) -> None:
+        """Have the threads end when all that was submitted is done."""
+        self._calls.put(None)
+
+
+def _work(calls: "SimpleQueue[Callable[[], object] | None]", idle: _Idle) -> None:
+    while True:
+        try:
+            call = calls.get_nowait()
+        except Empty:
+            idle.add()
+            call = calls.get()
+        if call is None:
+            calls.put(None)  # for the next thread
+            return
+        call()
+        del call  # and with it what it holds, not only when the next one comes
+
+
 _all: "weakref.WeakSet[Workers]" = weakref.WeakSet()
 
 
 class Workers:
-    """Two sets of threads, so that those who wait for a connection never keep one that has it from finishing."""
+    """`size` threads for who holds a slot, so that none waits for another; and some for guests.
 
-    def __init__(self, leased: int) -> None:
-        self._leased = leased
+    A guest is a call in a transaction that was begun without a slot, by synchronous code: it has a connection, and must
+    not wait for a thread behind calls that wait for one.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.closed = False
         self.begin()
         _all.add(self)
 
     def begin(self) -> None:
         """Start without threads; in a forked child those of the parent do not exist."""
-        self._lock = threading.Lock()
-        self._executors: dict[bool, ThreadPoolExecutor] = {}
+        self.gate = Gate(self._size)
+        self._own = Threads(self._size)
+        self._guests = Threads(GUESTS)
 
-    async def run(self, has_connection: bool, carry: ContextVar[Any], call: Callable[..., T], *args: Any) -> T:
-        """Run a call in a thread with this context; what it leaves in `carry` is set here too."""
-        context = copy_context()
-        context.run(_awaited_by.set, _here())
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._executor(has_connection), _run, context, call, args)
-        finally:
-            left = context.get(carry)
-            if left is not carry.get():
-                carry.set(left)
+    async def slot(self, seconds: float) -> Slot:
+        """A slot, within so many seconds. Raises TimeoutError."""
+        await self.gate.enter(seconds)
+        return Slot(self.gate)
+
+    def submit(self, call: Callable[[], object], *, guest: bool) -> None:
+        """Run a call, which raises nothing. After `close` what still has to end has a thread of its own."""
+        threads = self._guests if guest else self._own
+        if self.closed:
+            threads = Threads(1)
+        threads.submit(call)
 
     def close(self) -> None:
         """Let the threads end; jobs under way finish."""
-        with self._lock:
-            for executor in self._executors.values():
-                executor.shutdown(wait=False)
-            self._executors.clear()
-
-    def _executor(self, has_connection: bool) -> ThreadPoolExecutor:
-        with self._lock:
-            executor = self._executors.get(has_connection)
-            if executor is None:
-                size = self._leased if has_connection else 64
-                executor = ThreadPoolExecutor(size, thread_name_prefix="nexusql")
-                self._executors[has_connection] = executor
-            return executor
+        self.closed = True
+        self._own.close()
+        self._guests.close()
+        self.gate.open()
 
 
 def _after_fork_in_child() -> None:
@@ -84,7 +265,3 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def _run(context: Context, call: Callable[..., T], args: tuple[Any, ...]) -> T:
-    return context.run(call, *args)

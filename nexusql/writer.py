@@ -9,7 +9,8 @@ import threading
 import weakref
 
 from nexusql.errors import LockTimeout
-from nexusql.workers import blocks_own_thread, responsible
+from nexusql.interrupts import acquire
+from nexusql.workers import blocks_own_thread
 
 
 class WriterLock:
@@ -32,11 +33,15 @@ class WriterLock:
                     "would never end: write through that transaction, or end it first; where it is another task's, "
                     "await execute_async, or `async with` for a transaction"
                 )
-            if not shared.lock.acquire(timeout=min(self._timeout, threading.TIMEOUT_MAX)):
+            if not acquire(shared.lock, self._timeout):
                 raise LockTimeout(
                     f"another transaction of this process kept the SQLite file's writer lock for {self._timeout:g} s"
                 )
-        shared.owner = responsible()[0] if lasting else 0
+        shared.owner = threading.get_ident() if lasting else 0
+
+    def belongs_to(self, thread: int) -> None:
+        """Which thread must go on for the turn to be given up."""
+        self._shared.owner = thread
 
     def release(self) -> None:
         """Give the turn to the next writer."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+import clients
 import servers
 from nexusql import _speedups
 
@@ -30,14 +31,18 @@ def pytest_report_header() -> list[str]:
     for kind in servers.KINDS:
         version, where = servers.look_at(kind)
         lines.append(f"  {version} ({where})" if version else f"  {kind} NOT REACHED ({where})")
+    if clients.installed(clients.CURRENT):
+        lines.append(f"  ia_modules {clients.CURRENT}")
     return lines
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say again, where nobody misses it, which databases were not tested."""
+    """Say again, where nobody misses it, what was not tested."""
     for kind in servers.KINDS:
         if not servers.reachable(kind):
             terminalreporter.write_line(f"NOT TESTED on {kind}: {servers.look_at(kind)[1]}", yellow=True)
+    if not clients.installed(clients.CURRENT):
+        terminalreporter.write_line("NOT TESTED: ia_modules, which scripts/clients.py installs", yellow=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

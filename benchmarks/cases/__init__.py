@@ -1,6 +1,6 @@
 """All that is measured, by topic."""
 
-from cases import bulk, growth, memory, models, reading, start
+from cases import awaiting, bulk, growth, memory, models, reading, start
 from cases.entry import Entry, Sizes
 
 TOPICS = {
@@ -10,6 +10,7 @@ TOPICS = {
     "into": "Rows as instances of a class",
     "bulk": "Bulk writes",
     "batches": "Small batches",
+    "awaiting": "Awaited calls and group commit",
     "growth": "Growth",
     "memory": "Memory",
     "start": "What is paid once",
@@ -18,4 +19,6 @@ TOPICS = {
 
 def entries(sizes: Sizes) -> list[Entry]:
     """Every entry, in the order of TOPICS."""
-    return [entry for module in (reading, models, bulk, growth, memory, start) for entry in module.entries(sizes)]
+    return [
+        entry for module in (reading, models, bulk, awaiting, growth, memory, start) for entry in module.entries(sizes)
+    ]

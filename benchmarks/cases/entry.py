@@ -15,6 +15,7 @@ class Sizes:
     metrics: int = 20_000
     checkpoints: int = 5_000
     workflows: int = 10_000
+    singles: int = 10_000
     calls: tuple[int, ...] = (1, 10, 100, 1_000)
     growth: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     columns: tuple[int, ...] = (2, 8, 16, 32, 64)
@@ -24,7 +25,7 @@ class Sizes:
 
 def tiny(rows: int) -> Sizes:
     """So many rows for everything, and one point where something grows."""
-    return Sizes(rows, rows, rows, rows, calls=(1,), growth=(rows,), columns=(2,), wide=rows, memory=(rows,))
+    return Sizes(rows, rows, rows, rows, rows, calls=(1,), growth=(rows,), columns=(2,), wide=rows, memory=(rows,))
 
 
 @dataclass(frozen=True, slots=True)

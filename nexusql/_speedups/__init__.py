@@ -8,6 +8,18 @@ import os
 from typing import TYPE_CHECKING
 
 from nexusql._speedups.codes import (
+    AS_BOOL,
+    AS_BYTEA,
+    AS_DATE,
+    AS_FLOAT8,
+    AS_INT2,
+    AS_INT4,
+    AS_INT8,
+    AS_JSONB,
+    AS_TEXT,
+    AS_TIMESTAMP,
+    AS_TIMESTAMPTZ,
+    AS_UUID,
     BOOL,
     BOOL_INT,
     BYTES,
@@ -20,6 +32,7 @@ from nexusql._speedups.codes import (
     INT,
     OTHER,
     STR,
+    UNFIT,
 )
 
 
@@ -29,7 +42,7 @@ def _flag(name: str) -> bool:
 
 if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
     from nexusql._speedups.binder import bind, bind_sequence, flat_rows
-    from nexusql._speedups.encoder import copy_rows, literal_rows
+    from nexusql._speedups.encoder import binary_rows, copy_rows, literal_rows
     from nexusql._speedups.records import column_names, extend_dicts
     from nexusql._speedups.scanner import scan
 
@@ -37,7 +50,7 @@ if TYPE_CHECKING or _flag("NEXUSQL_PURE"):
 else:
     try:
         from nexusql._speedups._binder_c import bind, bind_sequence, flat_rows
-        from nexusql._speedups._encoder_c import copy_rows, literal_rows
+        from nexusql._speedups._encoder_c import binary_rows, copy_rows, literal_rows
         from nexusql._speedups._records_c import column_names, extend_dicts
         from nexusql._speedups._scanner_c import scan
 
@@ -46,13 +59,25 @@ else:
         if _flag("NEXUSQL_REQUIRE_SPEEDUPS"):
             raise
         from nexusql._speedups.binder import bind, bind_sequence, flat_rows
-        from nexusql._speedups.encoder import copy_rows, literal_rows
+        from nexusql._speedups.encoder import binary_rows, copy_rows, literal_rows
         from nexusql._speedups.records import column_names, extend_dicts
         from nexusql._speedups.scanner import scan
 
         IMPLEMENTATION = "python"
 
 __all__ = [
+    "AS_BOOL",
+    "AS_BYTEA",
+    "AS_DATE",
+    "AS_FLOAT8",
+    "AS_INT2",
+    "AS_INT4",
+    "AS_INT8",
+    "AS_JSONB",
+    "AS_TEXT",
+    "AS_TIMESTAMP",
+    "AS_TIMESTAMPTZ",
+    "AS_UUID",
     "BOOL",
     "BOOL_INT",
     "BYTES",
@@ -66,6 +91,8 @@ __all__ = [
     "INT",
     "OTHER",
     "STR",
+    "UNFIT",
+    "binary_rows",
     "bind",
     "bind_sequence",
     "column_names",

@@ -5,109 +5,60 @@ encoder.py says what the functions promise. A record's values are borrowed until
 writer does: the first converter of a row is called when all of them are held.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.long cimport PyLong_AsLongLongAndOverflow
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject, Py_TYPE
-from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport isfinite
-from libc.string cimport memcpy, strchr, strlen
+from libc.string cimport memchr, memcpy, strchr, strlen
 
-from nexusql._speedups.codes import END, FAULT, FULL, OTHER
+from nexusql._speedups._binary cimport (
+    AS_JSONB, begin_field, big_endian, end_field, put_binary, put_binary_of_held, put_nothing,
+)
+from nexusql._speedups._cells cimport find_cells, hold
+from nexusql._speedups._output cimport (
+    BOOL, BOOL_INT, BYTES, DATE, DATETIME, FLOAT, INT, STR, Output, PyDateTime_DATE_GET_HOUR,
+    PyDateTime_DATE_GET_MICROSECOND, PyDateTime_DATE_GET_MINUTE, PyDateTime_DATE_GET_SECOND,
+    PyDateTime_DATE_GET_TZINFO, PyDateTime_GET_DAY, PyDateTime_GET_MONTH, PyDateTime_GET_YEAR, Types, put, put_mark,
+    reserve, taken,
+)
+
+from uuid import UUID
+
+from nexusql._speedups.codes import END, FAULT, FULL, OTHER, UNFIT
 
 try:
-    from _datetime import date as DATE_TYPE, datetime as DATETIME_TYPE
+    from _datetime import date as DATE_TYPE, datetime as DATETIME_TYPE, timezone as TIMEZONE_TYPE
 
     FIELDS = True
 except ImportError:  # Python 3.12 in an interpreter with its own GIL, where datetimes are written in Python
-    from datetime import date as DATE_TYPE, datetime as DATETIME_TYPE
+    from datetime import date as DATE_TYPE, datetime as DATETIME_TYPE, timezone as TIMEZONE_TYPE
 
     FIELDS = False
 
-# The numbers of codes.py, for C.
-cdef enum:
-    STR = 1
-    INT = 2
-    FLOAT = 4
-    BOOL = 8
-    BOOL_INT = 16
-    BYTES = 32
-    DATETIME = 64
-    DATE = 128
+UTC = TIMEZONE_TYPE.utc
 
 cdef extern from *:
     """
-    #include "datetime.h"
-
     /* What follows a backslash in COPY's text (1: nothing may), and what is written twice in a literal. */
     static const unsigned char nexusql_copy[256] = {
         [0] = 1, ['\\t'] = 't', ['\\n'] = 'n', ['\\r'] = 'r', ['\\\\'] = '\\\\'};
     static const unsigned char nexusql_quotes[256] = {['\\''] = '\\''};
     static const unsigned char nexusql_backslashes[256] = {['\\''] = '\\'', ['\\\\'] = '\\\\'};
-
-    /* A sanitizer sees a byte too many only where the buffer ends at what was asked for. */
-    #ifdef NEXUSQL_TIGHT_BUFFER
-    #define NEXUSQL_GROWTH 1
-    #else
-    #define NEXUSQL_GROWTH 2
-    #endif
     """
     const unsigned char* nexusql_copy
     const unsigned char* nexusql_quotes
     const unsigned char* nexusql_backslashes
-    const Py_ssize_t NEXUSQL_GROWTH
-
-    int PyDateTime_GET_YEAR(PyObject*)
-    int PyDateTime_GET_MONTH(PyObject*)
-    int PyDateTime_GET_DAY(PyObject*)
-    int PyDateTime_DATE_GET_HOUR(PyObject*)
-    int PyDateTime_DATE_GET_MINUTE(PyObject*)
-    int PyDateTime_DATE_GET_SECOND(PyObject*)
-    int PyDateTime_DATE_GET_MICROSECOND(PyObject*)
-    PyObject* PyDateTime_DATE_GET_TZINFO(PyObject*)
 
     char* PyOS_double_to_string(double, char, int, int, int*) except NULL
     const int Py_DTSF_ADD_DOT_0
 
-cdef struct Output:
-    char* data
-    Py_ssize_t size
-    Py_ssize_t room
-
 cdef struct Form:
     bint copy  # COPY's text, else literals
-    const unsigned char* escapes
-    PyObject* datetime
-    PyObject* date
-    bint fields  # whether their fields can be read from C
-
-
-cdef char* reserve(Output* out, Py_ssize_t more) except NULL:
-    """The end of what is written, with room for so many bytes and for three marks between values or rows."""
-    cdef Py_ssize_t needed = out.size + more + 3
-    cdef char* data
-    if needed > out.room:
-        data = <char*>PyMem_Realloc(out.data, needed * NEXUSQL_GROWTH)
-        if data == NULL:
-            raise MemoryError
-        out.data = data
-        out.room = needed * NEXUSQL_GROWTH
-    return out.data + out.size
-
-
-cdef int put(Output* out, const char* text, Py_ssize_t size) except -1:
-    memcpy(reserve(out, size), text, size)
-    out.size += size
-    return 0
-
-
-cdef inline void put_mark(Output* out, char mark) noexcept:
-    """Write a byte that `reserve` has left room for."""
-    out.data[out.size] = mark
-    out.size += 1
+    const unsigned char* escapes  # NULL where nothing is escaped
+    Types types
 
 
 cdef inline char* put_quote(char* to, Form* form) noexcept:
@@ -131,13 +82,23 @@ cdef inline bint is_plain(const unsigned char* text, Py_ssize_t size, bint copy)
     return not found
 
 
+cdef int refuse_nul() except -1:
+    raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+
+
 cdef int put_text(Output* out, Form* form, PyObject* text) except -1:
     cdef Py_ssize_t size, i
     cdef const unsigned char* source = <const unsigned char*>PyUnicode_AsUTF8AndSize(<object>text, &size)
     cdef const unsigned char* escapes = form.escapes
     cdef bint copy = form.copy
     cdef unsigned char c
-    cdef char* to = put_quote(reserve(out, 2 * size + 2), form)
+    cdef char* to
+    if escapes == NULL:
+        if memchr(source, 0, size) != NULL:
+            refuse_nul()
+        put(out, <const char*>source, size)
+        return 0
+    to = put_quote(reserve(out, 2 * size + 2), form)
     if is_plain(source, size, copy):
         memcpy(to, source, size)
         to += size
@@ -149,7 +110,7 @@ cdef int put_text(Output* out, Form* form, PyObject* text) except -1:
                 to += 1
                 continue
             if c == 0:
-                raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+                refuse_nul()
             to[0] = c"\\" if copy else c
             to[1] = escapes[c]
             to += 2
@@ -190,10 +151,12 @@ cdef int put_bytes(Output* out, Form* form, PyObject* value) except -1:
     cdef Py_ssize_t size = PyBytes_GET_SIZE(<object>value), i
     cdef const char* digits = "0123456789abcdef"
     cdef char* to
-    if form.copy:
-        put(out, "\\\\x", 3)
-    else:
+    if not form.copy:
         put(out, "X'", 2)
+    elif form.escapes == NULL:
+        put(out, "\\x", 2)
+    else:
+        put(out, "\\\\x", 3)
     to = reserve(out, 2 * size + 1)
     for i in range(size):
         to[0] = digits[source[i] >> 4]
@@ -218,7 +181,7 @@ cdef inline char* put_part(char* to, char before, unsigned int value) noexcept:
 cdef int put_date(Output* out, Form* form, PyObject* value, bint with_time) except -1:
     cdef unsigned int year, micro
     cdef char* to
-    if not form.fields:
+    if not form.types.fields:
         text = str(<object>value)
         return put_text(out, form, <PyObject*>text)
     to = put_quote(reserve(out, 28), form)
@@ -239,7 +202,7 @@ cdef int put_date(Output* out, Form* form, PyObject* value, bint with_time) exce
 
 
 cdef inline bint has_zone(Form* form, PyObject* value) except -1:
-    if form.fields:
+    if form.types.fields:
         return <object>PyDateTime_DATE_GET_TZINFO(value) is not None
     return (<object>value).tzinfo is not None
 
@@ -276,11 +239,11 @@ cdef bint put_direct(Output* out, Form* form, PyObject* value, unsigned char mas
         if not isfinite(real):
             return False
         put_float(out, form, real)
-    elif kind == form.datetime and mask & DATETIME:
+    elif kind == form.types.datetime and mask & DATETIME:
         if has_zone(form, value):
             return False
         put_date(out, form, value, True)
-    elif kind == form.date and mask & DATE:
+    elif kind == form.types.date and mask & DATE:
         put_date(out, form, value, False)
     elif kind == <PyObject*>bytes and mask & BYTES:
         put_bytes(out, form, value)
@@ -302,71 +265,55 @@ cdef int put_converted(Output* out, Form* form, value) except -1:
     return 0
 
 
-cdef bint borrow(PyObject** cells, dict record, tuple names) except -1:
-    """Borrow the values of a record whose first keys are these very objects in this order, which spares look-ups."""
-    cdef Py_ssize_t i, position = 0
-    cdef PyObject* key
-    for i in range(len(names)):
-        if not PyDict_Next(record, &position, &key, &cells[i]) or key != <PyObject*>names[i]:
-            return False
+cdef bint put_field(Output* out, Form* form, PyObject* value, unsigned char wire, unsigned char mask) except -1:
+    """Write a value in the binary format; False, and nothing written, where more than its exact type must be asked."""
+    cdef Py_ssize_t start = out.size
+    if <object>value is None:
+        put_nothing(out)
+        return True
+    if wire > AS_JSONB:
+        return put_binary(out, &form.types, value, wire, mask)
+    begin_field(out, wire)
+    if not put_direct(out, form, value, mask):
+        out.size = start
+        return False
+    end_field(out, start)
     return True
 
 
-cdef int find_cells(PyObject** cells, list held, record, tuple names, bint surplus) except -1:
-    """Find a record's values: 0 if its shape is another, 1 if they are borrowed, 2 if they are held.
-
-    `held` is a list of nothing but None: to fill it runs no code, while to make it then might collect garbage.
-    """
-    cdef Py_ssize_t width = len(held), i
-    cdef bint exact
-    cdef PyObject* value
-    if names is None:
-        if not isinstance(record, (tuple, list)) or PySequence_Fast_GET_SIZE(record) != width:
-            return 0
-        for i in range(width):
-            cells[i] = <PyObject*>PySequence_Fast_GET_ITEM(record, i)
-        return 1
-    if not isinstance(record, dict):
-        return 0
-    exact = type(record) is dict
-    fields = record if exact else dict(record)
-    if len(<dict>fields) != width and not surplus:
-        return 0
-    if exact and borrow(cells, <dict>fields, names):
-        return 1
-    for i in range(width):
-        value = PyDict_GetItemWithError(fields, names[i])
-        if value == NULL:
-            return 0
-        cells[i] = value
-        held[i] = <object>value
-    return 2
-
-
-cdef void hold(PyObject** cells, list held) noexcept:
-    cdef Py_ssize_t i
-    for i in range(len(held)):
-        held[i] = <object>cells[i]
-
-
-cdef bytes taken(Output* out):
-    return PyBytes_FromStringAndSize(out.data, out.size)
+cdef int put_converted_field(Output* out, Form* form, value, unsigned char wire) except -1:
+    """Write the text that a converter gave in the binary format."""
+    cdef Py_ssize_t start = out.size
+    if value is None:
+        return put_nothing(out)
+    if not isinstance(value, str):
+        raise TypeError(f"a converter gives None or str, not {type(value).__name__}")
+    begin_field(out, wire)
+    put_text(out, form, <PyObject*>value)
+    return end_field(out, start)
 
 
 cdef tuple encode(
-    first, rows, tuple names, bint surplus, tuple masks, tuple converters, bint copy, const unsigned char* escapes,
-    Py_ssize_t max_rows, Py_ssize_t max_bytes, list kept,
+    first, rows, tuple names, bint surplus, tuple forms, tuple masks, tuple converters, bint copy,
+    const unsigned char* escapes, Py_ssize_t max_rows, Py_ssize_t max_bytes, list kept,
 ):
-    cdef Form form = Form(copy, escapes, <PyObject*>DATETIME_TYPE, <PyObject*>DATE_TYPE, FIELDS)
+    """Rows in one of the formats; in COPY's binary one, where `forms` is not None."""
+    cdef Types types = Types(
+        <PyObject*>DATETIME_TYPE, <PyObject*>DATE_TYPE, <PyObject*>UUID, <PyObject*>UTC, FIELDS
+    )
+    cdef Form form = Form(copy, escapes, types)
     cdef Output out = Output(NULL, 0, 0)
     cdef Py_ssize_t width = len(masks), count = 0, start = 0, column = -1
     cdef bytes bits = bytes(masks)
+    cdef bytes wires = None if forms is None else bytes(forms)
     cdef list held = [None] * width
     cdef bint is_held = False
     cdef int found
     cdef PyObject** cells
     if len(converters) != width or (names is not None and len(names) != width):
         raise ValueError("names, masks and converters differ in length")
+    if forms is not None and len(forms) != width:
+        raise ValueError("forms and masks differ in length")
     iterator = iter(rows)
     nothing = object()
     record = first
@@ -385,25 +332,40 @@ cdef tuple encode(
             if found == 0:
                 return taken(&out), count, OTHER, record
             is_held = found == 2
-            if not (is_held or form.fields):
+            if not (is_held or form.types.fields):
                 hold(cells, held)
                 is_held = True
             start = out.size
-            reserve(&out, 0)
-            if not copy:
+            reserve(&out, 2)
+            if wires is not None:
+                big_endian(out.data + start, width, 2)
+                out.size += 2
+            elif not copy:
                 if count:
                     put_mark(&out, c",")
                 put_mark(&out, c"(")
             for column in range(width):
-                if column:
-                    put_mark(&out, c"\t" if copy else c",")
-                if not put_direct(&out, &form, cells[column], bits[column]):
-                    if not is_held:
-                        hold(cells, held)
-                        is_held = True
+                if wires is not None:
+                    if put_field(&out, &form, cells[column], wires[column], bits[column]):
+                        continue
+                else:
+                    if column:
+                        put_mark(&out, c"\t" if copy else c",")
+                    if put_direct(&out, &form, cells[column], bits[column]):
+                        continue
+                if not is_held:
+                    hold(cells, held)
+                    is_held = True
+                if wires is None:
                     put_converted(&out, &form, converters[column](held[column]))
+                elif wires[column] <= AS_JSONB:
+                    put_converted_field(&out, &form, converters[column](held[column]), wires[column])
+                elif not put_binary_of_held(&out, &form.types, held[column], wires[column], bits[column]):
+                    out.size = start
+                    return taken(&out), count, UNFIT, record
             column = -1
-            put_mark(&out, c"\n" if copy else c")")
+            if wires is None:
+                put_mark(&out, c"\n" if copy else c")")
             if out.size > max_bytes and count:
                 out.size = start
                 return taken(&out), count, FULL, record
@@ -426,7 +388,7 @@ def copy_rows(
     first, rows, tuple names, bint surplus, tuple masks not None, tuple converters not None,
     Py_ssize_t max_rows, Py_ssize_t max_bytes, list kept,
 ):
-    return encode(first, rows, names, surplus, masks, converters, True, nexusql_copy, max_rows, max_bytes, kept)
+    return encode(first, rows, names, surplus, None, masks, converters, True, nexusql_copy, max_rows, max_bytes, kept)
 
 
 def literal_rows(
@@ -434,4 +396,11 @@ def literal_rows(
     Py_ssize_t max_rows, Py_ssize_t max_bytes, list kept,
 ):
     cdef const unsigned char* escapes = nexusql_backslashes if backslashes else nexusql_quotes
-    return encode(first, rows, names, surplus, masks, converters, False, escapes, max_rows, max_bytes, kept)
+    return encode(first, rows, names, surplus, None, masks, converters, False, escapes, max_rows, max_bytes, kept)
+
+
+def binary_rows(
+    first, rows, tuple names, bint surplus, tuple forms not None, tuple masks not None, tuple converters not None,
+    Py_ssize_t max_rows, Py_ssize_t max_bytes, list kept,
+):
+    return encode(first, rows, names, surplus, forms, masks, converters, True, NULL, max_rows, max_bytes, kept)

@@ -114,6 +114,19 @@ class Backend(Protocol):
         """Close; never raises a driver's error."""
         ...
 
+    def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
+        """Have the statement stopped that another thread waits for on a connection; where that takes another session,
+        it is opened by `config`. Bounded in time, whatever the server does. Raises what goes wrong."""
+        ...
+
+    def outlive_cancel(self, raw: Raw) -> None:
+        """See that a cancel that came too late hits no later statement; in the thread that uses the connection."""
+        ...
+
+    def cut(self, raw: Raw) -> None:
+        """Shut the socket, where there is one, of a connection that another thread waits on; never raises."""
+        ...
+
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text; gives the driver's cursor, with `description`, `rowcount` and `fetchall`."""
         ...

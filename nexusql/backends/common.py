@@ -48,6 +48,14 @@ class CommonBackend(ABC):
         """A list as JSON text, its items as the driver takes them."""
         return self._values.json_text([self._values.adapt(item) for item in items], dumps)
 
+    def outlive_cancel(self, raw: Raw) -> None:
+        """Nothing: when a cancel has returned, it has had its effect."""
+        return
+
+    def cut(self, raw: Raw) -> None:
+        """Nothing: there is no socket."""
+        return
+
     def session_setting(self, statement: Statement) -> str | None:
         """None: a setting belongs to its session."""
         return None

@@ -87,6 +87,12 @@ def cut_after(seconds: float, fileno: int) -> Iterator[None]:
                 timer.join()
 
 
+def cut(fileno: int) -> None:
+    """Shut the socket of a descriptor down, so that whoever waits on it fails."""
+    with suppress(OSError), socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as own:
+        _shut(own)
+
+
 def _shut(sock: socket.socket) -> None:
     with suppress(OSError):  # the peer has closed it
         sock.shutdown(socket.SHUT_RDWR)

@@ -63,8 +63,7 @@ class Migrating:
     transaction is still the one that was begun. `leftovers` are the errors of a statement that was run before: codes,
     or parts of the message. `lock_timeout` is the text that bounds a session's waits for locks, with `{seconds}` and
     `{milliseconds}`; `blockers` lists the other sessions that hold locks. `broken_indexes` lists the names of indexes
-    that a failed statement has left unusable, and `drop_index` removes one. `interrupt` ends the statement that another
-    thread waits for on a driver's connection, or gives the text and its argument that do so on another connection.
+    that a failed statement has left unusable, and `drop_index` removes one.
     """
 
     lock: AdvisoryLock | None
@@ -77,7 +76,6 @@ class Migrating:
     rebuild: Rebuild | None = None
     broken_indexes: str | None = None
     drop_index: str = ""
-    interrupt: Callable[[Any], tuple[str, int] | None] = lambda raw: None
     outside_only: frozenset[int | str] = frozenset()  # errors of what cannot run inside a transaction
     disk_full: frozenset[int | str] = frozenset()
 

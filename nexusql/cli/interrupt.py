@@ -1,18 +1,12 @@
 """Ctrl-C while a driver waits for its server: psycopg2 and sqlite3 notice it only when their statement has ended."""
 
-import logging
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nexusql.backends.migrating import migrating
-from nexusql.connection import Connection
 from nexusql.manager import DatabaseManager
-from nexusql.sql.statement import Statement
-
-logger = logging.getLogger("nexusql")
 
 
 @contextmanager
@@ -49,16 +43,5 @@ def _end_statements(database: DatabaseManager) -> None:
     engine = database._connection
     if engine is None:
         return
-    interrupt = migrating(engine.config.database_type).interrupt
     for connection in engine.pool.leased():
-        try:
-            told = interrupt(connection._raw)
-            if told is not None:
-                text, number = told
-                other = Connection.open(engine.backend, engine.config, engine.options.connect_timeout)
-                try:
-                    other.run(Statement(text, text), (number,))
-                finally:
-                    other.close()
-        except Exception as error:  # the driver's own too, of a connection that is closed by now
-            logger.debug("a statement could not be ended: %s", type(error).__name__)
+        connection.cancel()

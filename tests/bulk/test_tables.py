@@ -1,6 +1,7 @@
 """The tables that bulk_insert writes to: by any name, of any kind, and as they are now."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from nexusql import (
     UndefinedColumn,
     UndefinedTable,
 )
+from nexusql.backends.postgresql import bulk as postgresql_bulk
+from nexusql.backends.postgresql.catalogue import describe
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.syntax import syntax_for
 
@@ -234,6 +237,26 @@ def test_ddl_in_between_is_seen(shared: DatabaseManager) -> None:
         shared.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a BOOLEAN)")
         assert shared.bulk_insert("t", [{"id": 1, "a": True}]).rowcount == 1
         assert stored(shared) == [(1, True)]
+
+
+def test_a_table_is_asked_for_once_also_where_it_is_emptied(
+    postgresql: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noting(run: Any, raw: Any, table: str) -> Any:
+        asked.append(table)
+        return describe(run, raw, table)
+
+    monkeypatch.setattr(postgresql_bulk, "describe", noting)
+    with table(postgresql, "id INTEGER PRIMARY KEY"):
+        for _ in range(2):
+            postgresql.bulk_insert("t", [{"id": 1}])
+            postgresql.execute("TRUNCATE t")
+        assert asked == ["t"]
+        postgresql.execute("ALTER TABLE t ADD COLUMN b INTEGER")
+        postgresql.bulk_insert("t", [{"id": 1, "b": 2}])
+        assert asked == ["t", "t"]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"], indirect=True)

@@ -169,3 +169,32 @@ def test_columns_without_a_name_get_one_each(db: DatabaseManager, server: Server
     db.execute("SELECT 1")
     server.names = ["", "b", ""]
     assert db.execute("SELECT COUNT(*), b, MAX(c) FROM t GROUP BY b") == [{"column1": 1, "b": 2, "column3": 3}]
+
+
+def test_a_cancel_that_comes_late_hits_no_later_statement(db: DatabaseManager, server: Server) -> None:
+    backend = db._connected().backend
+    raw = backend.connect(db.config, 5.0)
+    raw.run("SELECT 5", None)
+    backend.cancel(raw, db.config)
+    backend.cut(raw)
+    assert server.cancelled == 2
+    server.on("^SELECT 1$", error("Error", "HY008", 0, "Operation canceled"))
+    backend.outlive_cancel(raw)
+    server.on("^SELECT 1$", error("OperationalError", "08S01", 0))
+    with pytest.raises(pyodbc.OperationalError):
+        backend.outlive_cancel(raw)
+
+
+def test_a_statement_stops_at_its_time_limit(db: DatabaseManager, server: Server) -> None:
+    stopped = threading.Event()
+
+    def wait(_args: object) -> object:
+        assert stopped.wait(10)
+        return error("Error", "HY008", 0, "Operation canceled")
+
+    server.on("WAITFOR", wait)
+    server.when_cancelled = stopped.set
+    with pytest.raises(errors.QueryTimeout):
+        db.execute("WAITFOR DELAY '1:00'", timeout=0.2)
+    server.on("SELECT 5", [(5,)])
+    assert db.fetch_value("SELECT 5") == 5

@@ -23,10 +23,10 @@ LEVELS = (
     ("odbc",),
     ("url",),
     ("config", "progress", "results", "rowsource", "sql", "workers"),
-    ("interfaces", "models", "writer"),
+    ("events", "interfaces", "leases", "models"),
     ("backends",),
-    ("connection",),
-    ("leases",),
+    ("interrupts",),
+    ("connection", "writer"),
     ("ledger",),
     ("pool",),
     ("engine",),
@@ -34,10 +34,12 @@ LEVELS = (
     ("batches", "bulk", "stream"),
     ("calls",),
     ("transaction",),
-    ("retry",),
+    ("jobs",),
+    ("blocks",),
+    ("groups", "retry"),
     ("manager", "migrations"),
-    ("aio",),
-    ("__init__",),
+    ("aio", "observers", "otel"),
+    ("__init__", "testing"),
     ("cli",),
     ("__main__",),
 )
@@ -47,10 +49,12 @@ THIRD_PARTY = {
     "backends": DRIVERS,
     "cli": {"rich", "typer"},
     "models": {"msgspec", "pydantic"},
+    "otel": {"opentelemetry"},
     "progress": {"rich"},
+    "testing": {"pytest"},
     "_speedups": {"cython"},
 }
-WHEN_USED = {"msgspec", "pydantic", "rich"}  # imported only inside a function
+WHEN_USED = {"msgspec", "opentelemetry", "pydantic", "rich"}  # imported only inside a function
 
 
 class Import(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import clients
 import nexusql
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,11 @@ def test_the_ci_script_runs_all_tests_and_fails_with_them() -> None:
     assert "set -euo pipefail" in script.read_text("utf-8")
     assert "make test && exit" in script.read_text("utf-8").splitlines()
     assert script.read_text("utf-8").splitlines()[-1] == "make test PYTEST_ARGS=--last-failed"
+
+
+def test_the_clients_that_are_tested_are_those_that_are_installed() -> None:
+    script = (ROOT / "scripts" / "clients.py").read_text("utf-8")
+    assert [release for release in (clients.CURRENT, clients.OLDER) if f'"{release}": (' not in script] == []
 
 
 @pytest.mark.parametrize("variable", ["NEXUSQL_PURE", "NEXUSQL_REQUIRE_SPEEDUPS"])

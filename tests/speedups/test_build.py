@@ -50,7 +50,7 @@ def build(checkout: Path, what: str = "bdist_wheel", **environment: str) -> tupl
 
 def modules(wheel: Path) -> int:
     with zipfile.ZipFile(wheel) as archive:
-        assert not [name for name in archive.namelist() if name.endswith((".c", ".pyx"))]
+        assert not [name for name in archive.namelist() if name.endswith((".c", ".pyx", ".pxd"))]
         return sum(EXTENSIONS.match(name) is not None for name in archive.namelist())
 
 
@@ -89,6 +89,6 @@ def test_an_sdist_holds_the_source_and_nothing_generated(checkout: Path, pure: b
     code, output, (archive,) = build(checkout, "sdist", NEXUSQL_PURE="1" if pure else "")
     assert code == 0, output
     listed = subprocess.run(["tar", "tzf", str(archive)], capture_output=True, text=True, check=True).stdout.split()
-    for source in ("_speedups/scanner.py", "_speedups/_encoder_c.pyx", "/setup.py"):
+    for source in ("_speedups/scanner.py", "_speedups/_encoder_c.pyx", "_speedups/_output.pxd", "/setup.py"):
         assert any(name.endswith(source) for name in listed)
     assert [name for name in listed if name.endswith((".c", ".so", ".pyd", ".o"))] == []

@@ -460,9 +460,12 @@ WITHOUT_C_DATETIME = """
 import sys
 sys.modules["_datetime"] = None
 from datetime import date, datetime
-from nexusql._speedups import IMPLEMENTATION, copy_rows
+from nexusql._speedups import AS_DATE, AS_TEXT, AS_TIMESTAMP, IMPLEMENTATION, UNFIT, binary_rows, copy_rows
 assert IMPLEMENTATION == "cython", IMPLEMENTATION
 rows = [(datetime(2026, 1, 2, 3, 4, 5, 6), date(2026, 1, 2)), {}]
+for form, value in ((AS_TIMESTAMP, rows[0][0]), (AS_DATE, rows[0][1])):
+    assert binary_rows(None, iter([(value,)]), None, False, (form,), (255,), (repr,), 9, 99, None)[2] == UNFIT
+    assert binary_rows(None, iter([(value,)]), None, False, (AS_TEXT,), (255,), (repr,), 9, 99, None)[1] == 1
 print(datetime.__module__, copy_rows(None, iter(rows), None, False, (64, 128), (repr, repr), 9, 99, None)[0])
 """
 

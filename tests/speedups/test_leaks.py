@@ -4,12 +4,14 @@ import gc
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from nexusql._speedups import AS_INT4, AS_JSONB, AS_TEXT, AS_TIMESTAMPTZ, AS_UUID
 from readings import PG
 
 # Bytes. A call that left something behind would leave at least this much, each time.
@@ -98,6 +100,28 @@ def test_encoding_leaves_nothing(encoder: ModuleType, binder: ModuleType, end: s
     assert grows(flat) < SMALLEST_OBJECT
 
 
+MOMENT = datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+# The same for the binary format: at the end, at a value that it does not hold, at a zone that raises.
+BINARY_ENDS: dict[str, list[Any]] = {
+    "end": [{"a": "x" * 50, "b": MOMENT, "c": UUID(int=5)}, {"c": None, "b": MOMENT, "a": [1]}],
+    "unfit": [{"a": 1, "b": MOMENT, "c": UUID(int=5)}, {"a": [1], "b": MOMENT, "c": 5}],
+    "fault": [{"a": 1, "b": MOMENT, "c": None}, {"b": MOMENT, "a": "\ud800", "c": None}],
+}
+
+
+@pytest.mark.parametrize("end", BINARY_ENDS)
+def test_encoding_in_binary_leaves_nothing(encoder: ModuleType, end: str) -> None:
+    rows, converters = BINARY_ENDS[end], (repr, repr, repr)
+
+    def binary(rows: list[Any] = rows, names: Any = ("a", "b", "c"), form: int = AS_TEXT) -> None:
+        forms = (form, AS_TIMESTAMPTZ, AS_UUID)
+        encoder.binary_rows(rows[0], iter(rows), names, False, forms, (255, 255, 255), converters, 99, 9999, [])
+
+    assert grows(binary) < SMALLEST_OBJECT
+    assert grows(lambda: binary(form=AS_JSONB)) < SMALLEST_OBJECT
+    assert grows(lambda: binary([tuple(row.values()) for row in rows], None)) < SMALLEST_OBJECT
+
+
 def broken() -> Iterator[Any]:
     yield {"a": "x", "b": [1]}
     raise ValueError("the rows have failed")
@@ -125,6 +149,10 @@ def test_references_to_values_are_given_back(binder: ModuleType, records: Module
             for convert in (repr, failing_adapter):
                 encoder.copy_rows(None, iter([record]), ("a", "b"), False, (255, 255), (convert, repr), 9, 99, [])
         encoder.copy_rows(None, iter([(value, 1), [value, 1]]), None, False, (0, 255), (repr, repr), 9, 99, [])
+
+        for cells in ((value, 1), [1, value]):
+            fixed = (None, False, (AS_TEXT, AS_INT4), (0, 255), (repr, repr))
+            encoder.binary_rows(cells, iter([]), *fixed, 9, 99, None)
 
     before = sys.getrefcount(value)
     for _ in range(50):

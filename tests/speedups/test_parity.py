@@ -1,7 +1,7 @@
 """The compiled and the interpreted core give the same for any input, errors and key order included."""
 
 from collections.abc import Callable, Mapping
-from datetime import timezone
+from datetime import datetime, timedelta, timezone
 from types import ModuleType
 from typing import Any
 
@@ -9,6 +9,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from nexusql._speedups import (
+    AS_BOOL,
+    AS_BYTEA,
+    AS_DATE,
+    AS_FLOAT8,
+    AS_INT2,
+    AS_INT4,
+    AS_INT8,
+    AS_JSONB,
+    AS_TEXT,
+    AS_TIMESTAMP,
+    AS_TIMESTAMPTZ,
+    AS_UUID,
+)
 from readings import FRAGMENTS, READINGS, Reading, implementation
 
 KINDS = frozenset(" -'\"w0:?%@t={}\\o()[],;.")
@@ -173,6 +187,25 @@ direct = st.one_of(
     st.dates(),
     st.builds(Number, st.integers(0, 9)),
 )
+zones = st.none() | st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
+moments = st.datetimes(timezones=zones) | st.sampled_from((datetime.min, datetime.max)).flatmap(
+    lambda moment: zones.map(lambda zone: moment.replace(tzinfo=zone))
+)
+# For each form what it mostly holds, so that batches are long.
+FITTING: dict[int, st.SearchStrategy[Any]] = {
+    **dict.fromkeys((AS_TEXT, AS_JSONB), st.text() | st.integers() | st.dates()),
+    **{
+        form: st.integers(-(2**bits), 2**bits) | st.booleans()
+        for form, bits in ((AS_INT2, 15), (AS_INT4, 31), (AS_INT8, 63))
+    },
+    AS_FLOAT8: st.floats() | st.integers(-(2**53) - 1, 2**53 + 1),
+    AS_BOOL: st.booleans(),
+    AS_BYTEA: st.binary(max_size=40),
+    **dict.fromkeys((AS_TIMESTAMP, AS_TIMESTAMPTZ), moments),
+    AS_DATE: st.dates(),
+    AS_UUID: st.uuids() | st.uuids().map(str) | st.text("0123456789abcdefABCDEFg-é", min_size=35, max_size=37),
+    AS_UUID + 1: st.none(),
+}
 
 
 @given(
@@ -191,3 +224,16 @@ def test_both_encoders_write_any_values_alike(rows: list[Any], masks: tuple[int,
         for backslashes in (True, False):
             limits = (backslashes, 6, max_bytes, None)
             assert outcome(compiled.literal_rows, *fixed, *limits) == outcome(interpreted.literal_rows, *fixed, *limits)
+
+
+@given(data=st.data(), max_bytes=st.sampled_from((10**6, 0, 1, 30, 60)))
+def test_both_encoders_write_any_values_alike_in_binary(data: st.DataObject, max_bytes: int) -> None:
+    interpreted, compiled = implementation("encoder", False), implementation("encoder", True)
+    forms = data.draw(st.tuples(*[st.sampled_from(list(FITTING))] * 3))
+    masks = data.draw(st.tuples(*[st.sampled_from((255, 255, 0)) | st.integers(0, 255)] * 3))
+    values = st.tuples(*(st.none() | FITTING[form] | FITTING[form] | direct for form in forms))
+    rows = data.draw(st.lists(values, max_size=8))
+    dicts = [dict(zip("abc", row, strict=True)) for row in rows]
+    for names, records in ((None, rows), (tuple("abc"), dicts), (tuple("cab"), dicts)):
+        fixed = (None, records, names, False, forms, masks, (ascii, repr, refuse), 6, max_bytes)
+        assert outcome(compiled.binary_rows, *fixed, []) == outcome(interpreted.binary_rows, *fixed, [])

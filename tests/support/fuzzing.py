@@ -8,11 +8,26 @@ the record at work, drop the last reference to it or call the encoder again.
 import struct
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
+from nexusql._speedups import (
+    AS_BOOL,
+    AS_BYTEA,
+    AS_DATE,
+    AS_FLOAT8,
+    AS_INT2,
+    AS_INT4,
+    AS_INT8,
+    AS_JSONB,
+    AS_TEXT,
+    AS_TIMESTAMP,
+    AS_TIMESTAMPTZ,
+    AS_UUID,
+)
 from readings import FRAGMENTS
 
 T = TypeVar("T")
@@ -107,6 +122,29 @@ class Pair(NamedTuple):
     b: Any
 
 
+class Zone(tzinfo):
+    """A zone whose code does what it is told, to whatever is at work."""
+
+    def __init__(self, offset: Callable[[], Any]) -> None:
+        self.offset = offset
+
+    def utcoffset(self, moment: datetime | None) -> Any:
+        return self.offset()
+
+    def dst(self, moment: datetime | None) -> None:
+        return None
+
+    def tzname(self, moment: datetime | None) -> None:
+        return None
+
+    def __repr__(self) -> str:
+        return "Zone()"
+
+
+def no_offset() -> Any:
+    raise ValueError("no offset")
+
+
 class Mute:
     """A value that no converter can show."""
 
@@ -129,6 +167,10 @@ def make_value(source: Source) -> Any:
         source.moment,
         lambda: source.moment().date(),
         lambda: source.moment().replace(tzinfo=timezone.utc),
+        lambda: source.moment().replace(tzinfo=timezone(timedelta(seconds=source.number() % 86_400))),
+        lambda: source.moment().replace(tzinfo=Zone(source.pick((no_offset, lambda: None, lambda: 5)))),
+        lambda: UUID(bytes=source.take(16)),
+        lambda: str(UUID(bytes=source.take(16))).replace(*source.pick((("", ""), ("a", "A"), ("b", "g"), ("-", "0")))),
         lambda: Text(source.text()),
         lambda: Number(source.number()),
         lambda: Real(source.real()),
@@ -141,6 +183,27 @@ def make_value(source: Source) -> Any:
         Mute,
     )
     return source.pick(makers)()
+
+
+def make_fitting(source: Source, form: int) -> Any:
+    """A value that a column of COPY's binary format mostly holds, where a form tells it."""
+    moments: tuple[Callable[[], Any], ...] = (
+        source.moment,
+        lambda: source.moment().replace(tzinfo=timezone.utc),
+        lambda: source.moment().replace(tzinfo=timezone(timedelta(seconds=source.number() % 86_400))),
+    )
+    makers: dict[int, tuple[Callable[[], Any], ...]] = {
+        **dict.fromkeys((AS_TEXT, AS_JSONB), (source.text,)),
+        **dict.fromkeys((AS_INT2, AS_INT4, AS_INT8), (source.number, source.flag)),
+        AS_FLOAT8: (source.real, source.number),
+        AS_BOOL: (source.flag,),
+        AS_BYTEA: (lambda: source.take(source.below(40)),),
+        AS_TIMESTAMP: moments,
+        AS_TIMESTAMPTZ: moments[1:],
+        AS_DATE: (lambda: source.moment().date(),),
+        AS_UUID: (lambda: UUID(bytes=source.take(16)), lambda: str(UUID(bytes=source.take(16)))),
+    }
+    return source.pick(makers.get(form, (lambda: None,)))()
 
 
 def described(value: Any, records: Sequence[Any] = ()) -> Any:
@@ -173,11 +236,20 @@ class Batch:
         self.shown: list[Any] | None = [] if source.flag() else None
         self.made = 0
         self.log: list[Any] = []
+        self.forms: tuple[int, ...] | None = None
+
+    def make_cell(self, column: int) -> Any:
+        choice = self.source.below(16)
+        if choice == 15:
+            return datetime(2026, 1, 2, tzinfo=Zone(lambda: self.change() or timedelta(hours=1)))
+        if self.forms is None or choice < 2:
+            return make_value(self.source)
+        return make_fitting(self.source, self.forms[column])
 
     def make_record(self) -> Any:
         source = self.source
         self.made += 1
-        values = [make_value(source) for _ in range(self.width)]
+        values = [self.make_cell(column) for column in range(self.width)]
         makers: tuple[Callable[[], Any], ...]
         if self.names is None:
             makers = (
@@ -290,16 +362,22 @@ class Batch:
 
 
 def encode(source: Source, core: Core) -> Any:
-    """copy_rows or literal_rows."""
+    """copy_rows, literal_rows or binary_rows."""
     batch = Batch(source)
     encoder = core["encoder"]
     masks = tuple(source.take(batch.width))
     again = lambda: encoder.copy_rows(None, iter([("a",)]), None, False, (1,), (str,), 9, 99, None)  # noqa: E731
     converters = tuple(batch.converter(column, again) for column in range(batch.width))
     fixed = (batch.names, batch.surplus, masks, converters)
-    form = source.below(3)
+    form = source.below(4)
+    if form == 3:
+        batch.forms = tuple(source.below(AS_UUID + 2) for _ in range(batch.width))
 
     def call(first: Any, rows: Iterator[Any], max_rows: int, max_bytes: int) -> Any:
+        if batch.forms is not None:
+            wide = tuple(mask | 255 * (mask % 4 > 0) for mask in masks)
+            shape = (batch.names, batch.surplus, batch.forms, wide, converters)
+            return encoder.binary_rows(first, rows, *shape, max_rows, max_bytes, batch.kept)
         if form == 0:
             return encoder.copy_rows(first, rows, *fixed, max_rows, max_bytes, batch.kept)
         return encoder.literal_rows(first, rows, *fixed, form == 1, max_rows, max_bytes, batch.kept)
@@ -361,7 +439,7 @@ def build(source: Source, core: Core) -> Any:
     return attempted(core["records"].extend_dicts, out, iter(rows), names), described(out)
 
 
-TARGETS: tuple[Callable[[Source, Core], Any], ...] = (encode, encode, encode, flatten, bind, scan, build)
+TARGETS: tuple[Callable[[Source, Core], Any], ...] = (encode, encode, encode, encode, flatten, bind, scan, build)
 
 
 def check(data: bytes, interpreted: Core, compiled: Core) -> None:

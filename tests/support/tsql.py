@@ -75,6 +75,7 @@ class Cursor:
 
     def cancel(self) -> None:
         self._connection.server.cancelled += 1
+        self._connection.server.when_cancelled()
 
 
 class Connection:
@@ -114,6 +115,7 @@ class Server:
         self.strings: list[str] = []
         self.closed_cursors = 0
         self.cancelled = 0
+        self.when_cancelled: Callable[[], None] = lambda: None
         self.names: list[str] = []  # of the columns of every result; c0, c1, .. without
         self._rules: list[tuple[re.Pattern[str], Answer]] = []
         self.on("SERVERPROPERTY", [VERSION])

@@ -44,6 +44,8 @@ from nexusql.sql.lexical import SessionModes
 AT_LEAST = 14  # SQL Server 2017
 AZURE = frozenset({5, 6, 8, 9, 11, 12})  # editions whose version says nothing: EngineEdition of SERVERPROPERTY
 CLOSE_SECONDS = 1.0
+CANCEL_SECONDS = 5.0
+CANCELLED = "HY008"
 LONGEST_SAVEPOINT = 32
 YEARS = {14: "2017", 15: "2019", 16: "2022", 17: "2025"}
 
@@ -118,6 +120,25 @@ class MssqlBackend(CommonBackend):
             # The driver's classes say least of all what closing under another thread's feet gives.
             with suppress(Exception):
                 within(CLOSE_SECONDS, raw.odbc.close, lambda _: None)
+
+    def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
+        """Have the driver stop it (https://learn.microsoft.com/sql/odbc/reference/syntax/sqlcancel-function);
+        the call that waits then raises. On a session that runs nothing it has no effect."""
+        within(CANCEL_SECONDS, raw.cancel, lambda _: None)
+
+    def outlive_cancel(self, raw: Raw) -> None:
+        """Run a statement that a late cancel may hit."""
+        if not raw.closed:
+            try:
+                raw.run("SELECT 1", None).fetchall()
+            except pyodbc.Error as error:
+                if _codes(error)[0] != CANCELLED:
+                    raise
+
+    def cut(self, raw: Raw) -> None:
+        """Cancel once more: the driver keeps its socket to itself."""
+        with suppress(Exception):  # whatever the driver makes of a session that is in use
+            within(CANCEL_SECONDS, raw.cancel, lambda _: None)
 
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text; a text that is compared with a VARCHAR column is sent as one. Where a trigger keeps OUTPUT

@@ -19,10 +19,6 @@ def _never_refused(_rows: Sequence[Sequence[Any]]) -> str | None:
     return None
 
 
-def _cancel(raw: Any) -> None:
-    raw.cancel()
-
-
 MIGRATING = Migrating(
     lock=AdvisoryLock(
         scope="SELECT SCHEMA_NAME()",
@@ -60,7 +56,6 @@ MIGRATING = Migrating(
         " CONVERT(NVARCHAR(19), s.last_request_start_time, 120)) AS told FROM sys.dm_exec_sessions AS s"
         " WHERE s.open_transaction_count > 0 AND s.session_id <> @@SPID AND s.database_id = DB_ID()"
     ),
-    interrupt=_cancel,
     # CREATE, ALTER and DROP DATABASE, BACKUP, RECONFIGURE; full-text indexes.
     outside_only=frozenset({226, 574, 3021, 19306}),
     disk_full=frozenset({1105, 9002, 1101}),

@@ -1,32 +1,27 @@
 """Rows of MySQL and MariaDB in pieces: the server sends all it has, and the driver reads as they are asked for.
 
-Nothing else can be sent before the last row has been read, and no message stops the rows: another session must have the
-query killed (https://mariadb.com/kb/en/kill/, https://dev.mysql.com/doc/refman/8.0/en/kill.html).
+Nothing else can be sent before the last row has been read, and no message stops the rows: the query must be killed.
 """
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql
 from pymysql.connections import MAX_PACKET_LEN, MySQLResult
-from pymysql.constants import COMMAND, ER
+from pymysql.constants import COMMAND
 
 from nexusql.backends.base import Raw
 from nexusql.backends.mysql.error_codes import DOOMING, HANGS_UP
+from nexusql.backends.mysql.kill import LOOKED_AT, absorb, kill_query
 from nexusql.config import ConnectionConfig
 
 logger = logging.getLogger("nexusql.stream")
 
 # Seconds that the server waits for a client that does something else between two rows; of itself it gives up after 60.
 SLOWEST_READER = 86_400
-PATIENCE = 5.0  # seconds that the other session may take to connect, and to answer
 BLOCK = 1 << 16
 ERROR, EOF = 0xFF, 0xFE  # what a packet begins with that is no row
-
-# As the server shows a statement in its list: without what surrounds it. Beyond the basic plane it shows other signs.
-_SHOWN = re.compile("[\x00-\uffff]{0,1000}")
 
 
 def hang_up(raw: Raw, error: BaseException) -> None:
@@ -54,8 +49,7 @@ class MysqlCursor:
         self._raw = raw
         self._size = size
         self._connect = connect
-        shown = _SHOWN.match(text.strip("; \t\n\r\f\v"))
-        self._shown = shown[0] if shown else ""
+        self._text = text[: 2 * LOOKED_AT]
         try:
             if not raw.expects_slow_reader:
                 raw.query(f"SET SESSION net_write_timeout = GREATEST(@@SESSION.net_write_timeout, {SLOWEST_READER})")
@@ -101,37 +95,17 @@ class MysqlCursor:
         try:
             last = _last_packet(self._raw._rfile.read1)
             self._result.unbuffered_active = False
-            self._absorb()
+            absorb(self._raw)
             if last[0] == ERROR and int.from_bytes(last[1:3], "little") in DOOMING:
                 pymysql.err.raise_mysql_exception(last)
         except BaseException as error:
             hang_up(self._raw, error)
             raise
 
-    def _absorb(self) -> None:
-        try:
-            self._raw.query("DO 0")
-        except pymysql.err.MySQLError as error:
-            if error.args[0] != ER.QUERY_INTERRUPTED:
-                raise
-
     def _kill(self, config: ConnectionConfig) -> None:
-        """Where no other session can be had, the query goes on. So it does where the server it reaches does not run
-        this very query under this number: behind a balancer it may be another server."""
-        number = self._raw.thread_id()
+        """Where no other session can be had, the query goes on."""
         try:
-            other = self._connect(config, PATIENCE)
-            try:
-                other._read_timeout = PATIENCE
-                cursor = other.cursor()
-                cursor.execute(
-                    f"SELECT 1 FROM information_schema.processlist WHERE id = {number} AND LEFT(info,"
-                    f" {len(self._shown)}) = CONVERT(X'{self._shown.encode().hex()}' USING utf8mb3)"
-                )
-                if cursor.fetchone():
-                    cursor.execute(f"KILL QUERY {number}")
-            finally:
-                other.close()
+            kill_query(self._raw, self._text, config, self._connect)
         except Exception as error:  # whatever it is, the query can still be read to its end
             logger.debug("a query could not be killed, its rest is read: %s", type(error).__name__)
 

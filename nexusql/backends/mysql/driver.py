@@ -13,11 +13,12 @@ from pymysql.constants import CLIENT, SERVER_STATUS
 
 from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
-from nexusql.backends.deadline import cut_after, readiness, within
+from nexusql.backends.deadline import cut, cut_after, readiness, within
 from nexusql.backends.errors import driver_error
 from nexusql.backends.mysql.bulk import MysqlBulk
 from nexusql.backends.mysql.cursor import MysqlCursor, hang_up
 from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
+from nexusql.backends.mysql.kill import absorb, kill_query
 from nexusql.backends.mysql.syntax import SYNTAX
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, seconds
@@ -70,6 +71,7 @@ class Connection(pymysql.connections.Connection):
     version = (0, 0, 0)
     character_set = ""
     max_allowed_packet = 0  # bytes
+    running: str | bytes = ""  # the statement that is waited for
     expects_slow_reader = False  # the server has been told that a stream may be read slowly
     _sock: Any
     _read_timeout: float | None
@@ -200,12 +202,31 @@ class MysqlBackend(CommonBackend):
         cursor = raw.cursor()
         if args is not None and isinstance(text, str):
             text = self.mogrify(raw, text, args)
+        raw.running = text
         try:
             cursor.execute(text)
         except BaseException as error:
             hang_up(raw, error)
             raise
+        finally:
+            raw.running = ""
         return cursor
+
+    def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
+        """See nexusql.backends.mysql.kill."""
+        running = raw.running
+        if running:
+            kill_query(raw, running, config, self.connect)
+
+    def outlive_cancel(self, raw: Raw) -> None:
+        """See nexusql.backends.mysql.kill."""
+        if raw.open:
+            absorb(raw)
+
+    def cut(self, raw: Raw) -> None:
+        """Shut the socket."""
+        with suppress(AttributeError, OSError):  # closed already
+            cut(raw._sock.fileno())
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mysql.cursor."""

@@ -46,6 +46,5 @@ MIGRATING = Migrating(
         " LEFT JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id"
         " WHERE t.trx_mysql_thread_id <> CONNECTION_ID() LIMIT 5"
     ),
-    interrupt=lambda raw: ("KILL QUERY %s", raw.thread_id()),
     disk_full=frozenset({1021, 1114, 3, 28}),
 )

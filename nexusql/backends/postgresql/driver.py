@@ -10,7 +10,7 @@ from psycopg2 import extensions, extras
 
 from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
 from nexusql.backends.common import CommonBackend, error_of_python
-from nexusql.backends.deadline import cut_after, readiness, within
+from nexusql.backends.deadline import cut, cut_after, readiness, within
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options
@@ -43,6 +43,7 @@ from nexusql.sql.statement import Statement
 AT_LEAST = 130_000
 RESET_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
+CANCEL_SECONDS = 3.0
 
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS, without what the front of a URL says.
 LIBPQ_OPTIONS = frozenset(
@@ -141,6 +142,15 @@ class PostgresqlBackend(CommonBackend):
         busy = raw.get_transaction_status() == extensions.TRANSACTION_STATUS_ACTIVE
         with suppress(psycopg2.Error, OSError), cut_after(0 if busy else CLOSE_SECONDS, raw.fileno()):
             raw.close()
+
+    def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
+        """A cancel request. libpq returns when the server has passed it on, and has no time-out of its own."""
+        within(CANCEL_SECONDS, raw.cancel, lambda nothing: None)
+
+    def cut(self, raw: Raw) -> None:
+        """Shut the socket."""
+        with suppress(psycopg2.Error):  # closed already
+            cut(raw.fileno())
 
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text."""

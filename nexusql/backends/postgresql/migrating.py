@@ -67,7 +67,6 @@ MIGRATING = Migrating(
         " WHERE NOT i.indisvalid AND n.nspname = pg_catalog.current_schema()"
     ),
     drop_index="DROP INDEX CONCURRENTLY {name}",
-    interrupt=lambda raw: raw.cancel(),
     outside_only=frozenset({"25001"}),
     disk_full=frozenset({"53100"}),
 )

@@ -157,6 +157,10 @@ class SqliteBackend(CommonBackend):
         except sqlite3.Error:
             return  # closed already
 
+    def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
+        """Interrupt: https://www.sqlite.org/c3ref/interrupt.html."""
+        raw.interrupt()
+
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text."""
         return raw.execute(text, args or ())

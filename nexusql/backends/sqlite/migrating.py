@@ -22,7 +22,6 @@ MIGRATING = Migrating(
         before="PRAGMA legacy_alter_table = ON",
         after="PRAGMA legacy_alter_table = OFF",
     ),
-    interrupt=lambda raw: raw.interrupt(),
     outside_only=frozenset({"within a transaction", "inside of a transaction"}),
     disk_full=frozenset({"database or disk is full"}),
 )

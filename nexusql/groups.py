@@ -1,0 +1,308 @@
+"""Group commit: the single-row INSERTs of many callers, written together in one transaction.
+
+Each caller waits until its row is committed, or has the error of its own row. One thread writes; what comes while it
+does is the next group, so that groups grow with the load.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nexusql.blocks import TransactionBlock
+from nexusql.bulk import BulkWrite
+from nexusql.connection import Connection
+from nexusql.engine import Engine, Params
+from nexusql.errors import (
+    CommitUncertain,
+    ConfigError,
+    ConnectionLost,
+    Error,
+    NotConnectedError,
+    PoolTimeout,
+)
+from nexusql.interrupts import SLICE, current_call, limited
+from nexusql.results import Rows
+from nexusql.shapes import BulkOptions, StatementShapes, Unsuitable
+from nexusql.sql.statement import Statement
+
+logger = logging.getLogger("nexusql.groups")
+
+LINGER = 1.0  # seconds that the writing thread waits for the next row before it ends
+# After these the rows of a group are not tried one by one: whether they are stored is unknown, or none can be.
+_FINAL = (CommitUncertain, ConnectionLost, NotConnectedError, PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCommit:
+    """How large groups may be, and how long one waits for more rows: `delay` in seconds, while there is a crowd."""
+
+    rows: int = 500
+    bytes: int = 4_000_000
+    delay: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.bytes < 1 or not 0 <= self.delay <= 1:
+            raise ConfigError(f"a group has at least one row and byte, and a delay of 0 to 1 seconds; not {self}")
+
+
+class _Entry:
+    """One caller's row. `told` is called, in any thread, when the outcome is known."""
+
+    __slots__ = ("args", "error", "loop", "params", "rows", "size", "statement", "taken", "told", "withdrawn")
+
+    def __init__(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> None:
+        self.statement = statement
+        self.args = args
+        self.params: Any = dict(params) if isinstance(params, Mapping) else tuple(params or ())  # as they are now
+        self.size = 0
+        for value in args or ():
+            if value.__class__ is str or value.__class__ is bytes:
+                self.size += len(value)
+        self.taken = self.withdrawn = False
+        self.rows = Rows()
+        self.error: Exception | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.told: Callable[[], object]
+
+    def outcome(self) -> Rows:
+        """What the caller gets."""
+        if self.error is not None:
+            raise self.error
+        return self.rows
+
+
+class Groups:
+    """Writes the rows of many callers in groups, from one thread. Safe for any number of threads and tasks."""
+
+    def __init__(self, engine: Engine, options: GroupCommit) -> None:
+        self.engine = engine
+        self._options = options
+        self._unsuitable: set[str] = set()
+        self._closed = False
+        self._begin()
+        _all.add(self)
+
+    def _begin(self) -> None:
+        self._changed = threading.Condition()
+        self._queue: deque[_Entry] = deque()
+        self._bytes = 0
+        self._thread: threading.Thread | None = None
+        self._waits = False  # the thread waits for a first row
+        self._crowd = False  # the last group had more than one row
+
+    def takes(self, statement: Statement) -> bool:
+        """Whether a statement can be written together with others like it: a plain INSERT of one row."""
+        plain = statement.insert is not None and statement.plain and statement.order is None and not statement.lists
+        return plain and statement.source not in self._unsuitable
+
+    def write(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+        """Have a row written; for threads. Raises what `execute` raises for it."""
+        entry = _Entry(statement, args, params)
+        gate = threading.Lock()
+        gate.acquire()
+        entry.told = gate.release
+        self._add(entry)
+        call = current_call.get()
+        try:
+            while not gate.acquire(timeout=-1 if call is None else SLICE):
+                if call is not None and call.reason is not None and self._withdraw(entry):
+                    call.check()
+        except BaseException:
+            self._withdraw(entry)
+            raise
+        return entry.outcome()
+
+    async def write_async(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
+        """Have a row written; for tasks. One that is cancelled early enough has its row left out."""
+        entry = _Entry(statement, args, params)
+        entry.loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = entry.loop.create_future()
+        entry.told = partial(_wake, future)
+        self._add(entry)
+        try:
+            await future
+        except asyncio.CancelledError:
+            self._withdraw(entry)
+            raise
+        return entry.outcome()
+
+    def close(self) -> None:
+        """Write what is waiting, and take no more."""
+        with self._changed:
+            self._closed = True
+            thread = self._thread
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
+
+    def _add(self, entry: _Entry) -> None:
+        with self._changed:
+            if self._closed:
+                raise NotConnectedError("Database not connected")
+            self._queue.append(entry)
+            self._bytes += entry.size
+            if self._thread is None:
+                # An empty context: it must not write in the transaction of whoever comes first.
+                self._thread = threading.Thread(
+                    target=Context().run, args=(self._work,), name="nexusql-groups", daemon=True
+                )
+                self._thread.start()
+            elif self._waits or self._full():
+                self._changed.notify()
+
+    def _full(self) -> bool:
+        return len(self._queue) >= self._options.rows or self._bytes >= self._options.bytes
+
+    def _withdraw(self, entry: _Entry) -> bool:
+        """Leave a row out, where it has not been taken; whether that is so."""
+        with self._changed:
+            entry.withdrawn = not entry.taken
+            return entry.withdrawn
+
+    def _work(self) -> None:
+        while group := self._next():
+            by_statement: dict[str, list[_Entry]] = {}
+            for entry in group:
+                by_statement.setdefault(entry.statement.source, []).append(entry)
+            for entries in by_statement.values():
+                self._store(entries)
+
+    def _next(self) -> list[_Entry]:
+        """The next group, waited for; an empty one where the thread has nothing left to do."""
+        with self._changed:
+            while True:
+                if not self._queue and not self._closed:
+                    self._waits = True
+                    self._changed.wait_for(lambda: self._queue or self._closed, LINGER)
+                    self._waits = False
+                if not self._queue:
+                    self._thread = None
+                    return []
+                if self._crowd or len(self._queue) > 1:
+                    self._changed.wait_for(lambda: self._full() or self._closed, self._options.delay)
+                group = self._take()
+                self._crowd = len(group) > 1
+                if group:
+                    return group
+
+    def _take(self) -> list[_Entry]:
+        """What stands first in line, within the bounds, without those who have left it."""
+        group: list[_Entry] = []
+        size = 0
+        while self._queue and len(group) < self._options.rows and (size < self._options.bytes or not group):
+            entry = self._queue.popleft()
+            self._bytes -= entry.size
+            if not entry.withdrawn:
+                entry.taken = True
+                group.append(entry)
+                size += entry.size
+        return group
+
+    def _store(self, entries: list[_Entry]) -> None:
+        """Write rows of one statement; a group that is refused is halved, until the bad rows are alone."""
+        if len(entries) == 1:
+            self._store_alone(entries[0])
+            return
+        statement = entries[0].statement
+        try:
+            limit = self.engine.options.statement_timeout
+            if limit is None:
+                self._store_together(statement, entries)
+            else:
+                limited(limit, lambda: self._store_together(statement, entries))
+        except Unsuitable:
+            self._unsuitable.add(statement.source)
+            for entry in entries:
+                self._store_alone(entry)
+        except _FINAL as error:
+            logger.debug("a group of %d rows failed: %s", len(entries), type(error).__name__)
+            _tell(entries, partial(_copy, error))
+        except Exception as error:
+            logger.debug("a group of %d rows is halved after %s", len(entries), type(error).__name__)
+            middle = len(entries) // 2
+            self._store(entries[:middle])
+            self._store(entries[middle:])
+        else:
+            for entry in entries:
+                entry.rows.rowcount = 1
+            _tell(entries, lambda: None)
+
+    def _store_together(self, statement: Statement, entries: list[_Entry]) -> None:
+        assert statement.insert is not None
+        options = BulkOptions(columns=statement.insert.columns, chunk_size=len(entries))
+        shapes = StatementShapes(statement.insert, statement.names)
+        write = BulkWrite(self.engine, self._unit, lambda: True, statement.insert.table, shapes, options)
+        write.run([entry.params for entry in entries])
+
+    @contextmanager
+    def _unit(self) -> Iterator[Connection]:
+        with TransactionBlock(self.engine) as transaction, transaction.unit(savepoint=False) as connection:
+            yield connection
+
+    def _store_alone(self, entry: _Entry) -> None:
+        """As without a group: what the row's own error is, is seen here."""
+        error: Exception | None = None
+        run = self.engine.run
+        try:
+            limit = self.engine.options.statement_timeout
+            if limit is None:
+                entry.rows = run(entry.statement, entry.args, entry.params)
+            else:
+                entry.rows = limited(limit, lambda: run(entry.statement, entry.args, entry.params))
+        except Exception as reason:
+            error = reason
+        _tell([entry], lambda: error)
+
+
+def _copy(error: Error) -> Error:
+    """An error for one caller of several, who each give it a traceback of their own."""
+    copied = copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _tell(entries: Iterable[_Entry], error: Callable[[], Exception | None]) -> None:
+    """Tell the callers; those of one event loop together, for each message wakes it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
+    for entry in entries:
+        entry.error = error()
+        if entry.loop is None:
+            entry.told()
+        else:
+            by_loop.setdefault(entry.loop, []).append(entry)
+    for loop, told in by_loop.items():
+        with suppress(RuntimeError):  # the event loop is closed
+            loop.call_soon_threadsafe(_tell_all, told)
+
+
+def _tell_all(entries: Iterable[_Entry]) -> None:
+    for entry in entries:
+        entry.told()
+
+
+_all: "weakref.WeakSet[Groups]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """What waits is the parent's to write."""
+    for groups in list(_all):
+        groups._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

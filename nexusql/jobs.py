@@ -1,0 +1,253 @@
+"""Blocking calls awaited: each runs in a worker thread, in the caller's context, and ends if its task is cancelled."""
+
+import asyncio
+import logging
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from concurrent.futures import thread as futures_thread
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from time import monotonic
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from nexusql.current import open_in, open_transactions, roll_back_open, set_open
+from nexusql.engine import Engine
+from nexusql.errors import Error, NotConnectedError, OperationalError, PoolTimeout, TransactionWarning
+from nexusql.interrupts import Call, current_call
+from nexusql.workers import Slot, blocks_own_thread, mark_job, responsible
+
+if TYPE_CHECKING:
+    from nexusql.transaction import Transaction
+
+logger = logging.getLogger("nexusql")
+
+T = TypeVar("T")
+
+PATIENCE = 8.0  # seconds that a cancelled task waits for its thread, which by then has been cut off from its server
+
+
+class _Job(Generic[T]):
+    """One blocking call. `release` is called when its thread needs the slot no longer; `undo` takes back what the call
+    has done where its task was cancelled."""
+
+    __slots__ = (
+        *("_begins", "_engine", "_loop", "_outer", "_undo", "_waiter", "_work"),
+        *("call", "context", "ended", "error", "release", "result"),
+    )
+
+    result: T
+
+    def __init__(self, engine: Engine, work: Callable[[], T], firm: bool, undo: Callable[[], object] | None) -> None:
+        self._engine = engine
+        self._work = work
+        self._undo = undo or self._roll_back_begun
+        self._outer = open_in(engine)
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] = self._loop.create_future()
+        self._begins = threading.Lock()  # taken by the thread that begins the call, or by who withdraws it
+        self.ended = False  # and its task can know
+        self.error: BaseException | None = None
+        self.call = Call(firm=firm)
+        self.release: Callable[[], object] = _nothing
+        self.context = copy_context()
+        self.context.run(current_call.set, self.call)
+        mark_job(self.context)
+
+    def run(self) -> None:
+        """Make the call, in the worker thread."""
+        if not self._begins.acquire(blocking=False):
+            return
+        try:
+            self.result = self.context.run(self._work)
+        except BaseException as error:  # for who awaits it
+            self.error = error
+        if self.call.finish():
+            self.undo()
+        self.release()
+        with suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self.ended = True
+        _wake(self._waiter)
+
+    async def end(self) -> T:
+        """Wait for the end of the call. Raises what it has raised; CancelledError where the task is cancelled."""
+        await self._waiter
+        if self.error is not None:
+            try:
+                raise self.error
+            finally:
+                self.error = None  # whose traceback holds this frame
+        return self.result
+
+    async def give_up(self) -> bool:
+        """The task was cancelled: end the call and wait for its thread, some time. Whether the call had just finished,
+        so that what it did is still to be taken back."""
+        if self._begins.acquire(blocking=False):
+            self.release()
+            return False
+        interrupted = self.call.interrupt(OperationalError("the task that awaited this call was cancelled"))
+        deadline = monotonic() + PATIENCE
+        while not self.ended and monotonic() < deadline:
+            self._waiter = self._loop.create_future()
+            timer = self._loop.call_later(max(deadline - monotonic(), 0), _wake, self._waiter)
+            with suppress(asyncio.CancelledError):  # further cancellations do not end the wait
+                await self._waiter
+            timer.cancel()
+        return self.ended and not interrupted and self.error is None
+
+    def undo(self) -> None:
+        """Take back what was done."""
+        try:
+            self.context.run(self._undo)
+        except Error as error:  # the connection is lost, or the transaction, and with it what was done
+            logger.debug("a cancelled call could not be undone: %s", type(error).__name__)
+
+    @property
+    def begun(self) -> "Transaction | None":
+        """The transaction that the call has begun and left open."""
+        opened = self.context.run(open_in, self._engine)
+        return opened if opened is not None and opened is not self._outer and opened.is_open else None
+
+    def _roll_back_begun(self) -> None:
+        opened = open_in(self._engine)
+        if opened is not None and opened is not self._outer:
+            roll_back_open(self._engine)
+            set_open(self._engine, self._outer)
+
+    def keep_or_give_back(self, slot: Slot) -> None:
+        """A transaction that was begun keeps the slot to its end."""
+        begun = self.begun
+        if begun is not None and begun.slot is None:
+            begun.hand_over(slot, self.context.run(responsible)[0])
+        else:
+            slot.give_back()
+
+
+def _nothing() -> None:
+    return
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+async def run_job(
+    engine: Engine,
+    work: Callable[..., T],
+    *args: Any,
+    within: "Transaction | None" = None,
+    slot: Slot | None = None,
+    firm: bool = False,
+    undo: Callable[[], object] | None = None,
+) -> T:
+    """Make a blocking call in a worker thread, in this context; what it opens or ends there is open or ended here.
+
+    It runs in the transaction `within`, else in that of this context, or by a `slot` of the caller's, else by one of
+    its own, for which it waits like any caller for a connection. When the task is cancelled the statement under way is
+    cancelled at the server, unless the call is `firm`, and the thread is waited for; what a call has done all the same
+    is taken back by `undo`, by default a transaction that it has begun.
+
+    Raises what the call raises, and PoolTimeout.
+    """
+    job = _Job(engine, partial(work, *args) if args else work, firm, undo)
+    transaction = within or open_in(engine)
+    guest = False
+    if transaction is not None:
+        slot = transaction.slot if transaction.is_open else None
+        guest = slot is None
+    if slot is not None:
+        await slot.turn.enter()
+        job.release = slot.turn.leave
+    elif not guest:
+        job.release = partial(job.keep_or_give_back, await own_slot(engine))
+    try:
+        engine.workers.submit(job.run, guest=guest)
+    except BaseException:  # no thread can be started
+        job.release()
+        raise
+    try:
+        return await job.end()
+    except asyncio.CancelledError:
+        if await job.give_up():
+            await run_job(engine, job.undo, within=within or job.begun, slot=slot, firm=True)
+        raise
+    finally:
+        if job.ended:
+            left = job.context.get(open_transactions)
+            if left is not open_transactions.get():
+                open_transactions.set(left)
+                _belongs_to_task(job.begun)
+
+
+async def own_slot(engine: Engine) -> Slot:
+    """A slot, waited for like a connection of the pool. Raises PoolTimeout and NotConnectedError."""
+    options, workers = engine.options, engine.workers
+    if options.max_waiting is not None and workers.gate.waiting >= options.max_waiting:
+        raise PoolTimeout(f"{options.max_waiting} tasks wait for a connection already; no more may")
+    since = monotonic()
+    try:
+        slot = await workers.slot(options.pool_timeout)
+    except TimeoutError:
+        raise engine.pool.timed_out(since) from None
+    if workers.closed:
+        slot.give_back()
+        raise NotConnectedError("the connection pool is closed")
+    return slot
+
+
+def _belongs_to_task(begun: "Transaction | None") -> None:
+    """What BEGIN has opened in a task ends with it at the latest; it is rolled back outside the event loop's thread."""
+    task = asyncio.current_task()
+    if begun is not None and begun.by_string and task is not None:
+        task.add_done_callback(lambda ended: _roll_back_left_open(begun))
+
+
+def _roll_back_left_open(transaction: "Transaction") -> None:
+    if transaction.is_open:
+        transaction.engine.workers.submit(transaction.rollback, guest=True)
+        _warn_left_open("task")
+
+
+def _warn_left_open(owner: str) -> None:
+    text = f"a {owner} has ended and left open the transaction of its BEGIN, which is rolled back"
+    warnings.warn(text, TransactionWarning, stacklevel=3)
+
+
+def belongs_to_caller(transaction: "Transaction") -> None:
+    """See that what BEGIN has opened ends with the task, or the executor's job, that is running here."""
+    if not blocks_own_thread():
+        return  # in a job, whose task sees to it
+    if responsible()[1] is not None:
+        _belongs_to_task(transaction)
+        return
+    work_item = _executors_work_item()
+    if work_item is not None:
+        weakref.finalize(work_item, _end_with_work, weakref.ref(transaction)).atexit = False
+
+
+def _end_with_work(known: "weakref.ref[Transaction]") -> None:
+    """In the executor's thread, whose next job must not find the transaction open."""
+    transaction = known()
+    if transaction is not None and transaction.is_open:
+        roll_back_open(transaction.engine)
+        _warn_left_open("job of an executor")
+
+
+def _executors_work_item() -> object | None:
+    """What concurrent.futures runs in this thread; it lives exactly as long as the job does."""
+    kind = getattr(futures_thread, "_WorkItem", ())
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        found: object = frame.f_locals.get("self") if frame.f_code.co_name == "run" else None
+        if found is not None and isinstance(found, kind):
+            return found
+        frame = frame.f_back
+    return None
