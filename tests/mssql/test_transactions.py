@@ -31,7 +31,7 @@ def test_a_nested_block_that_fails_is_undone_alone(db: DatabaseManager, server: 
 
 
 def test_strings_drive_the_same_machinery(db: DatabaseManager, server: Server) -> None:
-    for text in ("BEGIN", "SAVE TRANSACTION here", "ROLLBACK TRANSACTION here", "COMMIT TRANSACTION"):
+    for text in ("BEGIN", "SAVE TRANSACTION Here", "ROLLBACK TRANSACTION HERE", "COMMIT TRANSACTION"):
         db.execute(text)
     assert server.texts == [
         "BEGIN TRANSACTION",

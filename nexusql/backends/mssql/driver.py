@@ -267,11 +267,12 @@ def make(
 
 
 def _savepoint(name: str) -> str:
-    """A savepoint's name as T-SQL takes it: an identifier of 32 characters at most, of which the rest would be cut off
-    (https://learn.microsoft.com/sql/t-sql/language-elements/save-transaction-transact-sql)."""
-    ((plain, _),) = name_parts(name) or [(name, False)]
+    """A savepoint's name as T-SQL takes it: an identifier of 32 characters at most, in which case counts whatever the
+    collation (https://learn.microsoft.com/sql/t-sql/language-elements/save-transaction-transact-sql)."""
+    ((plain, quoted),) = name_parts(name) or [(name, False)]
+    plain = plain if quoted else plain.lower()
     if len(plain) > LONGEST_SAVEPOINT or not _PLAIN_NAME.fullmatch(plain):
-        plain = f"sp_{hashlib.sha256(plain.casefold().encode()).hexdigest()[:28]}"
+        plain = f"sp_{hashlib.sha256(plain.encode()).hexdigest()[:28]}"
     return f"[{plain}]"
 
 
