@@ -31,8 +31,9 @@ class TransactionBlock:
     ) -> None:
         if isolation is not None:
             isolation = isolation.upper().replace("_", " ")
-            if isolation not in ISOLATION_LEVELS:
-                raise ProgrammingError(f"isolation is one of {', '.join(ISOLATION_LEVELS)}, not {isolation!r}")
+            levels = (*ISOLATION_LEVELS, *engine.capabilities.further_isolation)
+            if isolation not in levels:
+                raise ProgrammingError(f"isolation is one of {', '.join(levels)}, not {isolation!r}")
         self._engine = engine
         self._options = (isolation, read_only)
         self._allow_ddl = allow_ddl

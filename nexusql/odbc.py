@@ -5,6 +5,7 @@ Reference, SQLDriverConnect).
 """
 
 import re
+from collections.abc import Mapping
 
 from nexusql.errors import ConfigError
 
@@ -35,3 +36,14 @@ def read_attributes(text: str) -> dict[str, str]:
         attributes[name] = found["bare"].strip() if braced is None else braced.replace("}}", "}")
         position = found.end()
     return attributes
+
+
+def write_attributes(attributes: Mapping[str, str]) -> str:
+    """A connection string that holds exactly these attributes, whatever is in their values. Raises ConfigError for a
+    name that is none, and for NUL, at which drivers stop reading."""
+    pieces = []
+    for name, value in attributes.items():
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_. -]*", name) or "\x00" in value:
+            raise ConfigError("an attribute of the ODBC connection string cannot be written")
+        pieces.append(f"{name}={{{value.replace('}', '}}')}}}")
+    return ";".join(pieces) + ";"

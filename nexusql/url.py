@@ -35,7 +35,10 @@ MEMORY = ":memory:"
 UNSUPPORTED = f"Unsupported database URL: it must start with one of {', '.join(DIALECTS)}, and ://"
 
 _FILES = frozenset({"sqlite", "duckdb"})
-_SECRET_WORDS = ("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "client_key")
+_SECRET_WORDS = (
+    *("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "client_key"),
+    *("clientkey", "clientcertificate"),  # ODBC: may name a file and its password
+)
 _PASSWORD_OPTIONS = frozenset({"password", "passwd", "pwd"})
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # SQLite reads these from its own URI (sqlite.org/uri.html), so they stay in it.

@@ -17,6 +17,7 @@ _DRIVERS = {
     DatabaseType.SQLITE: "sqlite3",
     DatabaseType.POSTGRESQL: "psycopg2",
     DatabaseType.MYSQL: "pymysql",
+    DatabaseType.MSSQL: "pyodbc",
 }
 
 __all__ = ["Array", "Json", "backend_for"]

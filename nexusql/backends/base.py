@@ -49,6 +49,7 @@ class Capabilities:
     fast_iteration: bool = True  # whether iterating over a cursor is the driver's fastest way to its rows
     cursor_transactions: bool = False  # whether reading rows in pieces needs a transaction
     session_modes: bool = True  # whether a session can change how its server reads text
+    further_isolation: tuple[str, ...] = ()  # levels beside the standard's four
 
 
 class Cursor(Protocol):

@@ -64,6 +64,8 @@ def compile_plan(
     tokens = rewrite.tokens
     transaction = control(tokens, syntax, sql)
     verb, effect = effects(tokens, syntax)
+    if rewrite.definition:  # of a temporary table, perhaps, which has a # in its name
+        verb, effect = rewrite.definition, Effect.DDL | (Effect.SESSION if "#" in sql else Effect(0))
     if "!" in sql and any(may_be_run(token, syntax) for token in (*tokens, *rest)):
         effect = (effect | Effect.SESSION) & ~Effect.READS
     written = write(tokens, placed, syntax, lengths if style is Style.NAMED else None, sql)

@@ -28,6 +28,7 @@ class Rewrite:
     modes: SessionModes
     notes: list[tuple[str, int]] = field(default_factory=list)  # message, offset in the source
     tolerate: set[int | str] = field(default_factory=set)
+    definition: str = ""  # the verb of the DDL that the text is, where its first word does not tell
     words: frozenset[str] = field(init=False)  # in upper case, with casts and operator characters: what rules look for
 
     def __post_init__(self) -> None:

@@ -168,12 +168,12 @@ def test_an_option_that_only_a_newer_libpq_has_is_a_config_error(monkeypatch: py
 
 
 def test_databases_without_a_backend_say_so() -> None:
-    for kind in (DatabaseType.DUCKDB, DatabaseType.CLOUDFLARE_D1, DatabaseType.MSSQL):
+    for kind in (DatabaseType.DUCKDB, DatabaseType.CLOUDFLARE_D1):
         with pytest.raises(NotSupportedError, match=f"no backend for {kind.value}"):
             backend_for(ConnectionConfig(kind, ""))
 
 
-@pytest.mark.parametrize(("kind", "module"), [("postgresql", "psycopg2"), ("mysql", "pymysql")])
+@pytest.mark.parametrize(("kind", "module"), [("postgresql", "psycopg2"), ("mysql", "pymysql"), ("mssql", "pyodbc")])
 def test_a_missing_driver_is_one_error_that_names_the_extra(kind: str, module: str) -> None:
     code = (
         f"import sys; sys.modules['{module}'] = None\n"

@@ -16,6 +16,7 @@ COLUMNS = {
     "sqlite": "id INTEGER PRIMARY KEY, a TEXT, n INTEGER, m TIMESTAMP, j JSON",
     "postgresql": "id INTEGER PRIMARY KEY, a TEXT, n INTEGER, m TIMESTAMP, j JSONB",
     "mysql": "id INTEGER PRIMARY KEY, a TEXT, n INTEGER, m DATETIME(6), j JSON",
+    "mssql": "id INTEGER PRIMARY KEY, a TEXT, n INTEGER, m TIMESTAMP, j JSONB",
 }
 
 
@@ -148,7 +149,7 @@ def test_an_enum_is_its_value(shared: DatabaseManager) -> None:
 def test_a_megabyte_comes_back(shared: DatabaseManager, options: dict[str, Any]) -> None:
     text = "aä'\\\t\n😀" * 120_000
     data = bytes(range(256)) * 4096
-    types = {"sqlite": "BLOB", "postgresql": "BYTEA", "mysql": "LONGBLOB"}
+    types = {"sqlite": "BLOB", "postgresql": "BYTEA", "mysql": "LONGBLOB", "mssql": "BYTEA"}
     long = "LONGTEXT" if kind_of(shared) == "mysql" else "TEXT"
     with table(shared, f"id INTEGER PRIMARY KEY, a {long}, b {types[kind_of(shared)]}"):
         rows = [{"id": i, "a": text if i % 2 else "short", "b": data} for i in range(1, 8)]
@@ -161,6 +162,7 @@ NOT_HELD = {
     "sqlite": [("n", NAN), ("n", Decimal("NaN")), ("n", Decimal("-Infinity"))],
     "postgresql": [("n", NAN), ("n", INFINITE), ("n", Decimal("NaN")), ("m", "NaN"), ("m", INFINITE)],
     "mysql": [("n", NAN), ("n", INFINITE), ("n", Decimal("NaN")), ("m", "NaN"), ("a", INFINITE)],
+    "mssql": [("n", NAN), ("n", INFINITE), ("n", Decimal("NaN")), ("m", "NaN"), ("a", INFINITE)],
 }
 
 

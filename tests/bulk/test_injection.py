@@ -52,11 +52,13 @@ DECLARED = {
     "sqlite": "text_ TEXT, blob_ BLOB, json_ JSON, list_ JSON",
     "postgresql": "text_ TEXT, blob_ BYTEA, json_ JSONB, list_ TEXT[]",
     "mysql": "text_ LONGTEXT, blob_ LONGBLOB, json_ JSON, list_ JSON",
+    "mssql": "text_ TEXT, blob_ BYTEA, json_ JSONB, list_ JSONB",
 }
 BOUND = {
     "sqlite": "a TEXT, b BLOB, c REAL",
     "postgresql": "a TEXT, b BYTEA, c FLOAT8",
     "mysql": "a LONGTEXT, b LONGBLOB, c DOUBLE",
+    "mssql": "a TEXT, b BYTEA, c DOUBLE PRECISION",
 }
 FEW = (settings.default or settings()).max_examples // 2
 

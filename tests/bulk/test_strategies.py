@@ -19,10 +19,16 @@ FEW = (settings.default or settings()).max_examples // 4
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, {"sqlite": "values", "postgresql": "copy", "mysql": "values"}),
-        ({"returning": "id"}, {"sqlite": "rows", "postgresql": "copy", "mysql": "values"}),
-        ({"on_conflict": "ignore"}, {"sqlite": "values", "postgresql": "copy+merge", "mysql": "values"}),
-        ({"on_conflict": "update"}, {"sqlite": "values", "postgresql": "copy+merge", "mysql": "values"}),
+        ({}, {"sqlite": "values", "postgresql": "copy", "mysql": "values", "mssql": "values"}),
+        ({"returning": "id"}, {"sqlite": "rows", "postgresql": "copy", "mysql": "values", "mssql": "rows"}),
+        (
+            {"on_conflict": "ignore"},
+            {"sqlite": "values", "postgresql": "copy+merge", "mysql": "values", "mssql": "staging"},
+        ),
+        (
+            {"on_conflict": "update"},
+            {"sqlite": "values", "postgresql": "copy+merge", "mysql": "values", "mssql": "staging"},
+        ),
     ],
     ids=str,
 )

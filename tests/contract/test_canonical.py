@@ -152,6 +152,14 @@ NATIVE: dict[str, list[tuple[str, Any]]] = {
             [{"c": 1}],
         ),
     ],
+    "mssql": [
+        ("CREATE TABLE n (id INT IDENTITY(1,1) PRIMARY KEY, name NVARCHAR(20) DEFAULT N'x', INDEX idx_n (name))", None),
+        ("INSERT INTO n DEFAULT VALUES", None),
+        ("INSERT INTO n (name) OUTPUT INSERTED.id VALUES (N'Ab')", [{"id": 2}]),
+        ("SELECT TOP (1) [id] FROM [n] WITH (NOLOCK) WHERE name = N'Ab'", [{"id": 2}]),
+        ("SELECT CONVERT(NVARCHAR(4), CAST('2024-01-02' AS DATE), 120) AS y", [{"y": "2024"}]),
+        ("SELECT COUNT(*) AS c FROM sys.tables WHERE name = 'n'", [{"c": 1}]),
+    ],
 }
 
 
@@ -170,6 +178,7 @@ def test_native_sql_passes_with_parameters_too(db: DatabaseManager, kind: str) -
         "sqlite": "SELECT strftime('%Y', :d) AS y",
         "postgresql": "SELECT to_char(:d::date, 'YYYY') AS y",
         "mysql": "SELECT DATE_FORMAT(:d, '%Y') AS y",
+        "mssql": "SELECT CONVERT(NVARCHAR(4), CAST(:d AS DATE), 120) AS y",
     }
     assert db.execute(year[kind], {"d": "2024-01-02"}) == [{"y": "2024"}]
 

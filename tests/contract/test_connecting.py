@@ -14,12 +14,18 @@ GONE = {
     "sqlite": "sqlite:////proc/nexusql/no/such/folder/test.db",
     "postgresql": "postgresql://root@127.0.0.1:1/test",
     "mysql": "mysql://root@127.0.0.1:1/test",
+    "mssql": "mssql://root@127.0.0.1:1/test",
 }
 KILL = {
     "postgresql": "SELECT pg_terminate_backend({})",
     "mysql": "KILL {}",
+    "mssql": "KILL {}",
 }
-SESSION = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
+SESSION = {
+    "postgresql": "SELECT pg_backend_pid()",
+    "mysql": "SELECT CONNECTION_ID()",
+    "mssql": "SELECT @@SPID",
+}
 
 
 def test_connect_while_connected_replaces_dead_sessions(db: DatabaseManager, kind: str) -> None:

@@ -13,6 +13,7 @@ GONE = {
     "sqlite": "sqlite:////proc/nexusql/no/such/folder/test.db",
     "postgresql": "postgresql://root@127.0.0.1:1/test",
     "mysql": "mysql://root@127.0.0.1:1/test",
+    "mssql": "mssql://root@127.0.0.1:1/test",
 }
 
 

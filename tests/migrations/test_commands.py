@@ -197,9 +197,10 @@ def test_the_plan_has_each_statement_as_a_database_gets_it(db: DatabaseManager, 
     assert own[0].statements[0].sql == db.translate("CREATE TABLE t (id SERIAL PRIMARY KEY)").sql
     assert own[0].transaction is db.transactional_ddl
     every = {(file.backend, file.name): file for file in runner.plan(every_backend=True)}
-    expected = {(backend, "V1__t") for backend in ("sqlite", "postgresql", "mysql")}
+    expected = {(backend, "V1__t") for backend in ("sqlite", "postgresql", "mysql", "mssql")}
     assert set(every) - {("mysql", "V2__only")} == expected
     assert "AUTO_INCREMENT" in every["mysql", "V1__t"].statements[0].sql
+    assert "IDENTITY" in every["mssql", "V1__t"].statements[0].sql
     assert every["mysql", "V1__t"].transaction is False
     (note,) = every["sqlite", "V1__t"].statements[1].notes
     assert note == "row locks are dropped: SQLite locks the whole database for a writer (line 2, column 17)"

@@ -102,3 +102,22 @@ def test_usage_is_shown_where_the_command_line_is_wrong(
 ) -> None:
     assert services.main(["begin"]) == 2
     assert "scripts/services start" in capsys.readouterr().err
+
+
+def test_odbc_drivers_that_are_missing_are_installed_or_told(
+    services: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def refuse(*packages: str) -> None:
+        asked.append(packages)
+        raise services.Unavailable("nobody may install here")
+
+    monkeypatch.setattr(services, "install", refuse)
+    monkeypatch.setattr(services, "ODBC_PACKAGES", {"No Such Driver": "odbc-nothing"})
+    services.provide_odbc()
+    assert asked == [("odbcinst", "odbc-nothing")]
+    assert "NOT REACHED" in capsys.readouterr().err
+    monkeypatch.setattr(services, "ODBC_PACKAGES", {})
+    services.provide_odbc()
+    assert len(asked) == 1

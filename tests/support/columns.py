@@ -219,7 +219,19 @@ SQLITE: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "untyped": ("", ANYTHING),
 }
 
-COLUMNS = {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL}
+# Each type with values that it takes as they are.
+MSSQL: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
+    "whole": ("INTEGER", st.integers(-(2**31), 2**31 - 1)),
+    "long": ("BIGINT", st.integers(-(2**63), 2**63 - 1)),
+    "flag": ("BOOLEAN", st.booleans()),
+    "text": ("TEXT", st.sampled_from(HOSTILE)),
+    "amount": ("NUMERIC(20, 4)", st.decimals(-(10**12), 10**12, places=4)),
+    "moment": ("TIMESTAMP", st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31))),
+    "day": ("DATE", st.dates()),
+    "blob": ("BYTEA", st.binary(max_size=40)),
+}
+
+COLUMNS = {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL, "mssql": MSSQL}
 TYPES = {
     "sqlite": (),
     "postgresql": (
@@ -229,6 +241,7 @@ TYPES = {
         "CREATE DOMAIN shorter_number AS short_number CHECK (VALUE < 100)",
     ),
     "mysql": (),
+    "mssql": (),
 }
 
 

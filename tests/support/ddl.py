@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import servers
+import tsql_catalogue
+from nexusql.backends.mssql.session import MssqlSession
+from nexusql.backends.mssql.syntax import SYNTAX as MSSQL_SYNTAX
 from nexusql.backends.mysql.syntax import SYNTAX as MYSQL_SYNTAX
 from nexusql.backends.postgresql.syntax import SYNTAX as POSTGRESQL_SYNTAX
 from nexusql.backends.sqlite.syntax import SYNTAX as SQLITE_SYNTAX
@@ -14,7 +17,7 @@ from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import tokenize
 from nexusql.sql.translate import rewritten
 
-SYNTAX = {"sqlite": SQLITE_SYNTAX, "postgresql": POSTGRESQL_SYNTAX, "mysql": MYSQL_SYNTAX}
+SYNTAX = {"sqlite": SQLITE_SYNTAX, "postgresql": POSTGRESQL_SYNTAX, "mysql": MYSQL_SYNTAX, "mssql": MSSQL_SYNTAX}
 MARIADB = SessionModes(flavour="mariadb", version=(10, 11, 19))
 MARIADB_OLD = SessionModes(flavour="mariadb", version=(10, 6, 5))
 MYSQL = SessionModes(flavour="mysql", version=(8, 0, 36))
@@ -53,10 +56,12 @@ class Database:
         self.url = url
         self.connection = connection
         self.modes = modes
-        self.placeholder = "?" if kind == "sqlite" else "%s"
+        self.placeholder = "?" if kind in ("sqlite", "mssql") else "%s"
 
     def native(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a statement as the driver gives them; `?` stands for a value."""
+        if self.kind == "mssql":
+            return [tuple(row) for row in MssqlSession(self.connection).run(sql, values).fetchall()]
         cursor = self.connection.cursor()
         cursor.execute(sql.replace("?", self.placeholder) if values else sql, *([values] if values else []))
         return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
@@ -102,6 +107,8 @@ class Database:
                 "SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute "
                 f"WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
             )
+        elif self.kind == "mssql":
+            rows = self.native(tsql_catalogue.COLUMNS.format(table=table))
         else:
             rows = self.native(
                 "SELECT column_name, column_type, is_nullable = 'YES' FROM information_schema.columns "
@@ -126,7 +133,9 @@ class Database:
             found = {name: (unique, tuple(columns)) for name, unique, columns in rows}
         else:
             rows = self.native(
-                "SELECT index_name, non_unique, column_name FROM information_schema.statistics "
+                tsql_catalogue.INDEXES.format(table=table)
+                if self.kind == "mssql"
+                else "SELECT index_name, non_unique, column_name FROM information_schema.statistics "
                 f"WHERE table_schema = DATABASE() AND table_name = '{table}' ORDER BY index_name, seq_in_index"
             )
             for name, non_unique, column in rows:
@@ -148,6 +157,8 @@ class Database:
                 "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number "
                 f"WHERE i.indrelid = '{table}'::regclass AND i.indisprimary ORDER BY k.place"
             )
+        elif self.kind == "mssql":
+            rows = self.native(tsql_catalogue.PRIMARY_KEY.format(table=table))
         else:
             rows = self.native(
                 "SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() "
@@ -168,6 +179,8 @@ class Database:
                 "JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.there "
                 f"WHERE c.conrelid = '{table}'::regclass AND c.contype = 'f'"
             )
+        elif self.kind == "mssql":
+            rows = self.native(tsql_catalogue.FOREIGN_KEYS.format(table=table))
         else:
             rows = self.native(
                 "SELECT k.constraint_name, k.column_name, k.referenced_table_name, k.referenced_column_name, "
@@ -188,6 +201,8 @@ class Database:
             sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         elif self.kind == "postgresql":
             sql = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        elif self.kind == "mssql":
+            sql = tsql_catalogue.TABLES
         else:
             sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
         return {row[0] for row in self.native(sql)}
@@ -198,6 +213,11 @@ class Database:
             schema = self.native("SELECT current_schema()")[0][0]
             self.native(f"SET client_min_messages = warning; DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}")
             self.native("DISCARD TEMP")
+            return
+        if self.kind == "mssql":
+            for listing in tsql_catalogue.CLEAR:
+                for (statement,) in self.native(listing):
+                    self.native(statement)
             return
         if self.kind == "sqlite":
             self.native("PRAGMA foreign_keys = OFF")

@@ -11,6 +11,11 @@ _INDEXES = {
         "SELECT DISTINCT CONCAT(table_name, '.', index_name) AS name FROM information_schema.statistics"
         " WHERE table_schema = DATABASE() ORDER BY name"
     ),
+    "mssql": (
+        "SELECT CONCAT(OBJECT_NAME(i.object_id), '.', i.name) AS name FROM sys.indexes AS i JOIN sys.tables AS t"
+        " ON t.object_id = i.object_id WHERE i.name IS NOT NULL AND i.is_primary_key = 0 AND i.is_unique_constraint = 0"
+        " ORDER BY name"
+    ),
 }
 # A number that PostgreSQL has handed out is not handed out again.
 _PASSING = {"ia_migrations": ("id", "applied_at", "execution_ms")}

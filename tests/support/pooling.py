@@ -172,7 +172,11 @@ class Threads:
 
 # Real sessions.
 
-SESSION_ID = {"postgresql": "SELECT pg_backend_pid() AS id", "mysql": "SELECT connection_id() AS id"}
+SESSION_ID = {
+    "postgresql": "SELECT pg_backend_pid() AS id",
+    "mysql": "SELECT connection_id() AS id",
+    "mssql": "SELECT @@SPID AS id",
+}
 SESSIONS = {
     "postgresql": "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s)",
     "mysql": "SELECT id FROM information_schema.processlist WHERE id IN %s",

@@ -1,21 +1,25 @@
 """The databases that tests run on: which are reachable, and a fresh, empty one for a test.
 
 `NEXUSQL_TEST_POSTGRESQL_URL` and `NEXUSQL_TEST_MYSQL_URL` name the servers; the user in them may create schemas and
-databases. Everything created here is dropped again, also where a test has left connections or transactions open.
+databases. SQL Server takes part only where `NEXUSQL_TEST_MSSQL_URL` names one, by a URL or a raw ODBC string.
+Everything created here is dropped again, also where a test has left connections or transactions open.
 """
 
 import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pytest
 
-KINDS = ("sqlite", "postgresql", "mysql")
+from nexusql.config import ConnectionConfig
+from nexusql.url import build_url, parse_url
+
+KINDS = ("sqlite", "postgresql", "mysql", *(("mssql",) if os.environ.get("NEXUSQL_TEST_MSSQL_URL") else ()))
 DEFAULT_URLS = {
     "postgresql": "postgresql://root@127.0.0.1:5432/test",
     "mysql": "mysql://root@127.0.0.1:3306/test",
@@ -29,8 +33,9 @@ def flag(name: str) -> bool:
 
 
 def server_url(kind: str) -> str:
-    """The URL of the server for `kind` ("postgresql" or "mysql"), from the environment or the default."""
-    return os.environ.get(f"NEXUSQL_TEST_{kind.upper()}_URL") or DEFAULT_URLS[kind]
+    """The URL of the server for `kind` ("postgresql", "mysql" or "mssql"), from the environment or the default."""
+    named = os.environ.get(f"NEXUSQL_TEST_{kind.upper()}_URL") or DEFAULT_URLS[kind]
+    return build_url(parse_url(named)) if kind == "mssql" else named
 
 
 def shown_url(url: str) -> str:
@@ -65,7 +70,17 @@ def connect_mysql(url: str) -> Any:
     )
 
 
-CONNECT = {"postgresql": connect_postgresql, "mysql": connect_mysql}
+def connect_mssql(url: str) -> Any:
+    """A bare pyodbc connection in autocommit."""
+    import pyodbc
+
+    from nexusql.backends.mssql.connecting import connection_string
+
+    text, _ = connection_string(ConnectionConfig.from_url(url), pyodbc.drivers())
+    return pyodbc.connect(text, autocommit=True, timeout=CONNECT_SECONDS)
+
+
+CONNECT = {"postgresql": connect_postgresql, "mysql": connect_mysql, "mssql": connect_mssql}
 
 
 @contextmanager
@@ -89,14 +104,14 @@ def look_at(kind: str) -> tuple[str | None, str]:
     where = shown_url(server_url(kind))
     try:
         with admin_cursor(kind) as cursor:
-            cursor.execute("SELECT version()")
+            cursor.execute("SELECT @@VERSION" if kind == "mssql" else "SELECT version()")
             version = cursor.fetchone()[0]
     except Exception as error:  # whatever keeps the server away, it is reported and never hidden
         return None, f"{where}: {type(error).__name__}: {' '.join(str(error).split())}"
     if kind == "mysql":  # MySQL says "8.0.39", MariaDB "10.11.19-MariaDB-log"
         number, _, rest = version.partition("-")
         return f"{'MariaDB' if 'MariaDB' in rest else 'MySQL'} {number}", where
-    return " ".join(version.split()[:2]), where
+    return " ".join(version.split()[: 4 if kind == "mssql" else 2]), where
 
 
 def reachable(kind: str) -> bool:
@@ -115,7 +130,7 @@ def require(kind: str) -> None:
 
 @contextmanager
 def fresh_database(kind: str, *, whole: bool = False) -> Iterator[str]:
-    """The URL of an empty database of `kind` ("sqlite", "postgresql", "mysql"), dropped afterwards.
+    """The URL of an empty database of `kind` ("sqlite", "postgresql", "mysql", "mssql"), dropped afterwards.
 
     On PostgreSQL it is a schema of its own, which the URL selects by search_path, or with `whole` a database.
     """
@@ -130,6 +145,15 @@ def fresh_database(kind: str, *, whole: bool = False) -> Iterator[str]:
             yield _with_path(server_url(kind), name)
         finally:
             _drop_mysql(name)
+    elif kind == "mssql":
+        with admin_cursor(kind) as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+        try:
+            parts = parse_url(server_url(kind))
+            parts.database = name
+            yield build_url(parts)
+        finally:
+            _drop_mssql(name)
     elif whole:
         with admin_cursor(kind) as cursor:
             cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
@@ -183,4 +207,14 @@ def _drop_mysql(name: str) -> None:
                 if error.args[0] != 1094:  # ER_NO_SUCH_THREAD: it has gone by itself
                     raise
         cursor.execute("SET lock_wait_timeout = 20")
+        cursor.execute(f"DROP DATABASE {name}")
+
+
+def _drop_mssql(name: str) -> None:
+    """Drop a database; its sessions, left open by a test, are ended first."""
+    with admin_cursor("mssql") as cursor:
+        cursor.execute("SELECT session_id FROM sys.dm_exec_sessions WHERE database_id = DB_ID(?)", (name,))
+        for (session,) in cursor.fetchall():
+            with suppress(Exception):  # it has gone by itself
+                cursor.execute(f"KILL {int(session)}")
         cursor.execute(f"DROP DATABASE {name}")

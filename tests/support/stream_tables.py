@@ -12,6 +12,7 @@ OVERFLOWS = {
     "sqlite": "SELECT i, abs(CASE WHEN i = 4999 THEN -9223372036854775807 - 1 ELSE i END) AS n FROM numbers ORDER BY i",
     "postgresql": "SELECT i, 9223372036854770809 + i AS n FROM numbers ORDER BY i",
     "mysql": "SELECT i, 9223372036854770809 + i AS n FROM numbers ORDER BY i",
+    "mssql": "SELECT i, CAST(9223372036854770809 AS BIGINT) + i AS n FROM numbers ORDER BY i",
 }
 
 

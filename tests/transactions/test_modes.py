@@ -166,6 +166,7 @@ def test_the_next_user_finds_the_session_as_it_was(db: DatabaseManager, kind: st
     settings = {
         "postgresql": ("SET statement_timeout = 12345", "SHOW statement_timeout"),
         "mysql": ("SET SESSION wait_timeout = 12345", "SELECT @@SESSION.wait_timeout AS v"),
+        "mssql": ("SET LOCK_TIMEOUT 12345", "SELECT @@LOCK_TIMEOUT AS v"),
     }
     change, ask = settings[kind]
     before = db.fetch_value(ask)

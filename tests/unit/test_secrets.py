@@ -337,10 +337,15 @@ def test_an_option_that_this_libpq_may_not_know(case: Case, output: Callable[[],
     check_connecting_shows_nothing(case, output)
 
 
-@pytest.mark.parametrize("kind", ["mssql", "cloudflare_d1"])
-def test_a_database_that_cannot_be_connected_to_yet(kind: str, output: Callable[[], str]) -> None:
-    error = check_connecting_shows_nothing(Case(kind, RAW[0], "h/d"), output)
-    assert isinstance(error, (errors.NotSupportedError, errors.InterfaceError))
+def test_a_database_that_cannot_be_connected_to_yet(output: Callable[[], str]) -> None:
+    error = check_connecting_shows_nothing(Case("cloudflare_d1", RAW[0], "h/d"), output)
+    assert isinstance(error, errors.NotSupportedError)
+
+
+@pytest.mark.parametrize("written", [*RAW, *ENCODED])
+def test_sql_server_that_is_not_there_or_has_no_driver(written: str, output: Callable[[], str]) -> None:
+    error = check_connecting_shows_nothing(Case("mssql", written, "127.0.0.1:1/d"), output)
+    assert isinstance(error, (errors.OperationalError, errors.InterfaceError))
 
 
 @pytest.mark.parametrize("written", [*RAW, *ENCODED])

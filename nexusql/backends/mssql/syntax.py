@@ -1,5 +1,7 @@
-"""SQL Server as data: lexical rules. Its translation rules come with its driver."""
+"""SQL Server as data: lexical rules, types, and what canonical SQL becomes."""
 
+from nexusql.backends.mssql.ddl import DDL_RULES, NATIVE_MARKERS, TYPES
+from nexusql.backends.mssql.expressions import DML_RULES
 from nexusql.sql.lexical import Lexical, SessionModes
 from nexusql.sql.syntax import ListTexts, Syntax
 
@@ -28,5 +30,9 @@ SYNTAX = Syntax(
     lists=ListTexts(
         whole="IN (SELECT value FROM OPENJSON({}))", whole_negated="NOT IN (SELECT value FROM OPENJSON({}))"
     ),
+    functions_read=True,  # none can change data; what runs elsewhere is told apart by its name
     batches=True,
+    types=TYPES,
+    native_markers=NATIVE_MARKERS,
+    rules=(*DDL_RULES, *DML_RULES),
 )

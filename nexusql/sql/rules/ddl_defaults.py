@@ -32,11 +32,13 @@ _CASTS = re.compile(r"""(?:::\ *[\w."]+(?:\ \w+)*(?:\ *\([\d, ]+\))?(?:\ \w+)*(?
 class Defaults:
     """The pass for defaults.
 
-    `moments` has the target's text for NOW, UTC (now, in UTC), DATE, TIME and MIDNIGHT (today, as a timestamp); in it,
-    `{precision}` stands for the digits that the column keeps of a second. `uuid` gives an expression for a random UUID;
-    `false_true` has the words for these where FALSE and TRUE are none; `bracketed` are canonical types whose literals
-    need brackets; `bytes_of` makes bytes of a string where one does not by itself. `native_now` says that NOW() is the
-    target's own too, so that a native column may mean that.
+    `moments` has the target's text for NOW, UTC (now, in UTC), DATE, TIME and MIDNIGHT (today, as a timestamp), and may
+    have one for a type, `NOW TIMESTAMPTZ`; in it, `{precision}` stands for the digits that the column keeps of a
+    second. `uuid` gives an expression for a random UUID; `false_true` has the words for FALSE and TRUE where these are
+    none;
+    `bracketed` are canonical types whose literals need brackets; `bytes_of` makes bytes of a string where one does not
+    by itself, and `hexadecimal` of one in hexadecimal. `native_now` says that NOW() is the target's own too, so that a
+    native column may mean that.
     """
 
     moments: Mapping[str, str]
@@ -44,6 +46,7 @@ class Defaults:
     false_true: tuple[str, str] | None = None
     bracketed: frozenset[str] = frozenset()
     bytes_of: str = ""
+    hexadecimal: Callable[[str], str | None] = hexadecimal
     native_now: bool = False
 
     def __call__(self, rewrite: Rewrite, table: Table, edits: Edits) -> None:
@@ -118,7 +121,7 @@ class Defaults:
             moment = "TIME"
         elif kind.name in _TIMESTAMPS and moment == "DATE":
             moment = "MIDNIGHT"
-        said = self.moments[moment].format(precision=precision)
+        said = self.moments.get(f"{moment} {kind.name}", self.moments[moment]).format(precision=precision)
         # MySQL takes CURRENT_TIMESTAMP without brackets at a timestamp only.
         return f"({said})" if said[-1] == ")" and said[0] != "(" and kind.name not in _TIMESTAMPS else said
 
@@ -127,7 +130,7 @@ class Defaults:
         text = rewrite.tokens[position].text
         if text[0] != "'":
             return None
-        said = hexadecimal(text)
+        said = self.hexadecimal(text)
         if said is None:
             if "\\" in text:
                 raise rewrite.refuse("give these bytes in hexadecimal, as '\\x0aff'", position)

@@ -11,7 +11,7 @@ _CASCADE = "CASCADE has no effect: what depends on it stays, and may keep it fro
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
+class Statement:
     """Positions in a DROP; those that do not apply are -1."""
 
     what: str  # TABLE, VIEW, INDEX
@@ -23,7 +23,8 @@ class _Statement:
     end: int  # what follows CASCADE or RESTRICT, or else the names
 
 
-def _read(rewrite: Rewrite) -> _Statement | None:
+def read_drop(rewrite: Rewrite) -> Statement | None:
+    """The statement, or None where it is no DROP of these."""
     tokens = rewrite.tokens
     first = tokens.next(-1)
     what = tokens.next(first)
@@ -44,7 +45,7 @@ def _read(rewrite: Rewrite) -> _Statement | None:
     if not names:
         return None
     end = tokens.next(i) if tokens.word(i) in ("CASCADE", "RESTRICT") else i
-    return _Statement(tokens.word(what), first, concurrently, condition, tuple(names), i, end)
+    return Statement(tokens.word(what), first, concurrently, condition, tuple(names), i, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Drop:
 
     def __call__(self, rewrite: Rewrite) -> None:
         """Rewrite a DROP."""
-        drop = _read(rewrite)
+        drop = read_drop(rewrite)
         if drop is None:
             return
         tokens, edits = rewrite.tokens, Edits(rewrite.tokens)
@@ -93,7 +94,7 @@ class DropIndexOfTable:
 
     def __call__(self, rewrite: Rewrite) -> None:
         """Rewrite a DROP INDEX."""
-        drop = _read(rewrite)
+        drop = read_drop(rewrite)
         if drop is None or drop.what != "INDEX":
             return
         tokens, edits = rewrite.tokens, Edits(rewrite.tokens)

@@ -1,5 +1,7 @@
 """Columns that number themselves: SERIAL, GENERATED .. AS IDENTITY, INTEGER PRIMARY KEY [AUTOINCREMENT]."""
 
+from collections.abc import Callable
+
 from nexusql.sql.rules.ddl_constraints import drop_item
 from nexusql.sql.rules.ddl_reader import Clause, Column, Table
 from nexusql.sql.rules.ddl_text import Edits, identifier
@@ -81,6 +83,67 @@ def _at_end(rewrite: Rewrite, table: Table, column: Column, item: str) -> tuple[
     if table.altered:
         return column.end, f", ADD {item}"
     return rewrite.tokens.prev(table.close) + 1, f", {item}"
+
+
+class IdentityOrSequence:
+    """The pass for T-SQL: SERIAL is an IDENTITY column, which takes no value from a row; INTEGER PRIMARY KEY, which may
+    have one, has the next value of a sequence for its default, but for temporary tables, which see no sequence.
+    `sequence` names that of a table."""
+
+    def __init__(self, sequence: Callable[[Rewrite, Table], str]) -> None:
+        self._sequence = sequence
+
+    def __call__(self, rewrite: Rewrite, table: Table, edits: Edits) -> None:
+        """Number the columns that a statement defines."""
+        if table.native:
+            return
+        numbered = [column for column in table.columns if _is_serial(column)]
+        if len(numbered) > 1:
+            raise rewrite.refuse("only one column of a table can number itself here", numbered[1].start)
+        for column in table.columns:
+            if column in numbered:
+                self._identity(rewrite, column, edits)
+            elif _is_integer_key(table, column) and not needs_sequence(rewrite, table):
+                self._identity(rewrite, column, edits)
+            elif _is_integer_key(table, column):
+                if table.altered:
+                    raise rewrite.refuse("a key that numbers itself cannot be added here", column.start)
+                edits.insert(column.type.end, f" NOT NULL DEFAULT (NEXT VALUE FOR {self._sequence(rewrite, table)})")
+                word = column.clause("AUTOINCREMENT")
+                if word is not None:
+                    edits.drop(word.start, word.end)
+
+    def _identity(self, rewrite: Rewrite, column: Column, edits: Edits) -> None:
+        clause, tokens = column.clause("IDENTITY"), rewrite.tokens
+        start = "1, 1"
+        word = column.clause("AUTOINCREMENT")
+        if word is not None:
+            edits.drop(word.start, word.end)
+        if clause is not None:
+            if tokens.kind(clause.end - 1) == ")":
+                start = _options(rewrite, tokens.open(clause.end - 1), clause.end)
+            edits.drop(clause.start, clause.end)
+        edits.insert(column.type.end, f" IDENTITY({start})")
+
+
+def needs_sequence(rewrite: Rewrite, table: Table) -> bool:
+    """True where IdentityOrSequence gives a table a default from a sequence."""
+    temporary = rewrite.tokens[table.name].text.startswith(("#", "[#"))
+    return (
+        not table.native
+        and not temporary
+        and any(not _is_serial(column) and _is_integer_key(table, column) for column in table.columns)
+    )
+
+
+def _options(rewrite: Rewrite, opener: int, end: int) -> str:
+    """START WITH and INCREMENT BY of an identity column, as IDENTITY(start, step)."""
+    words = rewrite.tokens.text(opener, end).strip("()").upper().replace(" WITH ", " ").replace(" BY ", " ").split()
+    found = dict(zip(words[::2], words[1::2], strict=False))
+    if len(words) % 2 or not set(found) <= {"START", "INCREMENT"}:
+        rewrite.note(f"{rewrite.tokens.text(opener, end)} is dropped: the numbers are 1, 2, 3, ..", opener)
+        return "1, 1"
+    return f"{found.get('START', '1')}, {found.get('INCREMENT', '1')}"
 
 
 class Rowid:

@@ -154,6 +154,8 @@ def is_native(rewrite: Rewrite, table: Table) -> bool:
             return True
         if token.kind != "w" or level > 1 or i in names or tokens.word(tokens.prev(i)) in _BEFORE_NAMES:
             continue
+        if token.text.upper() == "IDENTITY" and tokens.word(tokens.prev(i)) == "AS":
+            continue  # the standard's, not T-SQL's
         for marker in markers:
             if token.text.upper() == marker[0] and _follows(tokens, i, marker):
                 return True

@@ -54,7 +54,7 @@ def clock(words: Mapping[str, str], calls: Mapping[str, str], utc: str) -> Rule:
                 continue
             zone = tokens.after(tokens.next(end - 1), "AT", "TIME", "ZONE")
             if zone >= 0:
-                if tokens[zone].text.upper() not in ("'UTC'", "'Z'", "'GMT'"):
+                if tokens.text(zone, zone + 1).upper() not in ("'UTC'", "'Z'", "'GMT'"):
                     raise rewrite.refuse("only AT TIME ZONE 'UTC' can be said here", i)
                 template, end = utc, zone + 1
             put(tokens, i, end, fill(template))
@@ -123,10 +123,11 @@ def _field(template: str, operand: list[Token], is_linear: bool) -> list[Token]:
     return fill(template, grouped(operand))
 
 
-def extremes(names: Mapping[str, str]) -> Rule:
+def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
     """GREATEST and LEAST, which ignore NULL on PostgreSQL, by functions for which one NULL makes the result NULL.
 
-    Each argument that may be NULL falls back on the others.
+    Each argument that may be NULL falls back on the others. With `subselect`, `names` are those of aggregates, which
+    it applies to the arguments as rows: {0} is the aggregate, {1} the rows.
     """
 
     def rule(rewrite: Rewrite) -> None:
@@ -140,6 +141,10 @@ def extremes(names: Mapping[str, str]) -> Rule:
             closing = tokens.close(opening)
             items = [trimmed(tokens, start, end) for start, end in tokens.items(opening + 1, closing)]
             if not items or not all(items):
+                continue
+            if subselect:
+                rows = ", ".join(f"({{{n}}})" for n in range(len(items)))
+                put(tokens, i, closing + 1, fill(subselect.format(names[tokens.word(i)], rows), *items))
                 continue
             firm = [k for k, item in enumerate(items) if len(item) == 1 and item[0].kind in "'0"]
             made: list[str] = []
@@ -179,7 +184,31 @@ def string_agg(build: Aggregate) -> Rule:
             distinct = tokens.word(first) == "DISTINCT"
             value = trimmed(tokens, first + 1 if distinct else first, items[0][1])
             separator = trimmed(tokens, *items[1])
+            if not value or not separator:
+                continue
             ordering = trimmed(tokens, order, closing) if order > 0 else []
             put(tokens, i, closing + 1, build(rewrite, i, distinct, value, separator, ordering))
+
+    return rule
+
+
+def renamed(templates: Mapping[str, str]) -> Rule:
+    """Calls of functions that have another name or form, by templates of their arguments; keys are `SUBSTR(3)`, with
+    the number of arguments."""
+    names = frozenset(key.partition("(")[0] for key in templates)
+
+    def rule(rewrite: Rewrite) -> None:
+        if rewrite.words.isdisjoint(names):
+            return
+        tokens = rewrite.tokens
+        for i in range(len(tokens) - 1, -1, -1):
+            if tokens.word(i) not in names or not is_call(tokens, i):
+                continue
+            opening = tokens.next(i)
+            closing = tokens.close(opening)
+            items = [trimmed(tokens, *item) for item in tokens.items(opening + 1, closing)]
+            template = templates.get(f"{tokens.word(i)}({len(items)})")
+            if template is not None and all(items):
+                put(tokens, i, closing + 1, fill(template, *items))
 
     return rule

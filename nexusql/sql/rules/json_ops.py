@@ -35,6 +35,8 @@ class JsonPaths:
     """How a dialect reads inside JSON. Templates: {0} is the JSON, {1} a path, or where `at` is said, a key or index.
 
     `path` gives the SQL literal of a path, or None where a key cannot stand in one; ValueError says why there is none.
+    With `split`, {1} of `element` is the path to what holds the key, and {2} the key. `grouped` is used instead in a
+    statement that groups or aggregates; its `grouped_note` tells what that loses.
     """
 
     element: str  # ->
@@ -43,6 +45,10 @@ class JsonPaths:
     text_at: str
     path: Callable[[tuple[Key, ...]], str | None]
     subselects: bool = False  # whether the templates with `at` are subselects, in which no aggregate can stand
+    split: bool = False
+    native_paths: bool = True  # whether a label that starts with $ is a path, and the statement the dialect's own
+    grouped: "JsonPaths | None" = None
+    grouped_note: str = ""
 
 
 class _Step(NamedTuple):
@@ -58,9 +64,13 @@ def json_arrows(choose: Callable[[SessionModes], JsonPaths]) -> Rule:
             return
         tokens = rewrite.tokens
         paths = choose(rewrite.modes)
+        is_grouped = paths.grouped is not None and ("GROUP" in rewrite.words or aggregates(tokens))
+        paths = paths.grouped if is_grouped and paths.grouped is not None else paths
         i = 0
         while i < len(tokens):
             if tokens[i].kind == "o" and tokens[i].text in "-#" and operator(tokens, i) in ARROWS:
+                if paths.grouped_note:
+                    rewrite.note(paths.grouped_note, i)
                 try:
                     i = _chain(rewrite, paths, i)
                 except ValueError as error:
@@ -84,7 +94,7 @@ def _chain(rewrite: Rewrite, paths: JsonPaths, i: int) -> int:
         end = primary_end(tokens, first)
         if first == len(tokens):
             return i
-        if tokens[first].text.startswith("'$") and arrow.startswith("-"):
+        if paths.native_paths and tokens[first].text.startswith("'$") and arrow.startswith("-"):
             return end - 1
         steps += _steps(rewrite, arrow, tokens[first:end], at)
         at, as_text = tokens.next(end - 1), arrow.endswith(">>")
@@ -94,15 +104,23 @@ def _chain(rewrite: Rewrite, paths: JsonPaths, i: int) -> int:
             pending = (*pending, step.key)
             continue
         if pending:
-            made = fill(paths.element, made, [_path(paths, pending)])
+            made = _element(paths, made, pending)
         pending = ()
         if paths.subselects and aggregates(made):
             raise rewrite.refuse("an aggregate cannot stand before -> here; compute it in a subselect", i)
         is_last = as_text and step is steps[-1]
         made = fill(paths.text_at if is_last else paths.element_at, made, step.label)
     if pending or not steps:
-        made = fill(paths.text if as_text else paths.element, made, [_path(paths, pending)])
+        made = fill(paths.text, made, [_path(paths, pending)]) if as_text else _element(paths, made, pending)
     return put(tokens, start, end, made) - 1
+
+
+def _element(paths: JsonPaths, json: list[Token], keys: tuple[Key, ...]) -> list[Token]:
+    """The tokens of a literal path's element, as JSON."""
+    if not paths.split or not keys:
+        return fill(paths.element, json, [_path(paths, keys)])
+    key = Token("'", "'" + str(keys[-1]).replace("'", "''") + "'")
+    return fill(paths.element, json, [_path(paths, keys[:-1])], [key])
 
 
 def _path(paths: JsonPaths, keys: tuple[Key, ...]) -> Token:
@@ -145,6 +163,18 @@ def refuse_commented_paths(rewrite: Rewrite) -> None:
     for i, token in enumerate((*tokens, behind)):
         if token.kind == "-" and _COMMENTED_PATH.match(token.text) and ends_operand(tokens, tokens.prev(i)):
             raise rewrite.refuse("#> starts a comment here; chain -> and ->> instead", i)
+
+
+def refuse_named_paths(rewrite: Rewrite) -> None:
+    """#> and #>> are refused where # is a part of names."""
+    tokens = rewrite.tokens
+    if ">" not in rewrite.words:
+        return
+    for i, token in enumerate(tokens):
+        if token.kind == "w" and token.text.endswith("#") and tokens.op(i + 1, ">"):
+            label = tokens.next(i + 2 if tokens.op(i + 1, ">>") else i + 1)
+            if tokens.kind(label) == ":" or tokens.text(label, label + 1).startswith("'{"):
+                raise rewrite.refuse("#> reads as the end of a name here; chain -> and ->> instead", i)
 
 
 def json_containment(contains: str | None) -> Rule:

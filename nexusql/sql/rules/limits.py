@@ -11,7 +11,9 @@ _CLAUSES = frozenset(("LIMIT", "OFFSET", "FETCH"))
 _ALL = frozenset(("ALL", "NULL"))
 
 
-class _Clause(NamedTuple):
+class Clause(NamedTuple):
+    """LIMIT, OFFSET or FETCH FIRST, as it is written."""
+
     name: str  # LIMIT or OFFSET; FETCH is a LIMIT
     number: list[Token]  # empty for ALL
     end: int
@@ -30,7 +32,7 @@ def limits(everything: str) -> Rule:
         tokens = rewrite.tokens
         i = 0
         while i < len(tokens):
-            if tokens[i].kind == "w" and _starts_clause(tokens, i):
+            if tokens[i].kind == "w" and starts_clause(tokens, i):
                 i = _rewrite(tokens, i, everything)
             else:
                 i += 1
@@ -38,7 +40,7 @@ def limits(everything: str) -> Rule:
     return rule
 
 
-def _starts_clause(tokens: Tokens, i: int) -> bool:
+def starts_clause(tokens: Tokens, i: int) -> bool:
     """True where LIMIT, OFFSET or FETCH at i is no name: what may end a clause stands before it, a number behind."""
     if tokens.word(i) not in _CLAUSES:
         return False
@@ -54,14 +56,7 @@ def _starts_clause(tokens: Tokens, i: int) -> bool:
 
 def _rewrite(tokens: Tokens, start: int, everything: str) -> int:
     """Rewrite the clauses that stand together at `start`; gives the position behind them."""
-    clauses: dict[str, _Clause] = {}
-    end = start
-    while _starts_clause(tokens, i := tokens.next(end - 1) if clauses else start):
-        clause = _read(tokens, i)
-        if clause is None or clause.name in clauses:
-            break
-        clauses[clause.name] = clause
-        end = clause.end
+    clauses, end = read_clauses(tokens, start)
     if not clauses:
         return start + 1
     plain = all(clause.plain for clause in clauses.values())
@@ -76,14 +71,27 @@ def _rewrite(tokens: Tokens, start: int, everything: str) -> int:
     return put(tokens, start, end, made)
 
 
-def _read(tokens: Tokens, i: int) -> _Clause | None:
+def read_clauses(tokens: Tokens, start: int) -> tuple[dict[str, Clause], int]:
+    """The clauses that stand together at `start`, by name, in their order, and the position behind them."""
+    clauses: dict[str, Clause] = {}
+    end = start
+    while starts_clause(tokens, i := tokens.next(end - 1) if clauses else start):
+        clause = _read(tokens, i)
+        if clause is None or clause.name in clauses:
+            break
+        clauses[clause.name] = clause
+        end = clause.end
+    return clauses, end
+
+
+def _read(tokens: Tokens, i: int) -> Clause | None:
     """The clause at i, or None for FETCH .. WITH TIES."""
     name, plain = tokens.word(i), True
     first = tokens.next(i)
     if name == "FETCH":
         name, plain, first = "LIMIT", False, tokens.next(first)
     if tokens.word(first) in _ALL:
-        return _Clause(name, [] if name == "LIMIT" else [Token("0", "0")], first + 1, False)
+        return Clause(name, [] if name == "LIMIT" else [Token("0", "0")], first + 1, False)
     if tokens.word(first) in ("ROW", "ROWS"):
         number, end = [Token("0", "1")], first
     else:
@@ -100,4 +108,4 @@ def _read(tokens: Tokens, i: int) -> _Clause | None:
         if tokens.word(tokens.next(end - 1)) != "ONLY":
             return None
         end = tokens.next(end - 1) + 1
-    return _Clause(name, number, end, plain)
+    return Clause(name, number, end, plain)

@@ -1,6 +1,6 @@
 """Operators: ILIKE, IS [NOT] DISTINCT FROM, IS [NOT] UNKNOWN."""
 
-from nexusql.sql.operands import CLAUSE_WORDS, operand_end, operand_start
+from nexusql.sql.operands import ARITHMETIC, CLAUSE_WORDS, ends_operand, operand_end, operand_start
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill, put, trimmed
 from nexusql.sql.tokens import Token
@@ -67,3 +67,35 @@ def is_unknown(rewrite: Rewrite) -> None:
             if behind >= 0:
                 last = tokens.prev(behind)
                 tokens[last] = Token("w", "NULL", tokens[last].start)
+
+
+def concatenation(text_of: str, plus: str) -> Rule:
+    """a || b as `a plus b`, each but a literal by the template `text_of`, which makes a text of it.
+
+    Runs after what stands for operators of the same rank, as ->>.
+    """
+
+    def rule(rewrite: Rewrite) -> None:
+        tokens = rewrite.tokens
+        if "|" not in rewrite.words:
+            return
+        i = 0
+        while i < len(tokens):
+            if tokens.op(i, "||") and ends_operand(tokens, tokens.prev(i)):
+                start, at = operand_start(tokens, i, ARITHMETIC), i
+                made = _text(trimmed(tokens, start, i), text_of)
+                end = i
+                while tokens.op(at, "||"):
+                    first = tokens.next(at + 1)
+                    end = operand_end(tokens, first, ARITHMETIC)
+                    made += [*fill(plus), *_text(tokens[first:end], text_of)]
+                    at = tokens.next(end - 1)
+                i = put(tokens, start, end, made) - 1
+            i += 1
+
+    return rule
+
+
+def _text(operand: list[Token], text_of: str) -> list[Token]:
+    is_literal = len(operand) == 1 and operand[0].kind == "'"
+    return list(operand) if is_literal else fill(text_of, operand)

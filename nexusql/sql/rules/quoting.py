@@ -54,3 +54,10 @@ def refuse_escape_literals(rewrite: Rewrite) -> None:
         for i in range(len(tokens) - 1):
             if tokens.word(i) == "E" and tokens[i + 1].text.startswith("'"):
                 raise rewrite.refuse("E'..' cannot be said here; bind the text as a parameter", i)
+
+
+def national_literals(rewrite: Rewrite) -> None:
+    """A literal with more than ASCII gets an N before it, without which it is read by the database's code page."""
+    for token in rewrite.tokens:
+        if token.kind == "'" and token.text[0] == "'" and not token.text.isascii():
+            token.text = f"N{token.text}"

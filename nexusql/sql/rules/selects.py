@@ -1,12 +1,13 @@
-"""Clauses of SELECT: row locks, DISTINCT ON."""
+"""Clauses of SELECT: row locks, as words or as hints of tables, and DISTINCT ON."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.operands import ends_operand
+from nexusql.sql.rules.ddl_text import folded, is_name, name_end
 from nexusql.sql.syntax import Rewrite, Rule
-from nexusql.sql.templates import put
+from nexusql.sql.templates import fill, put
 from nexusql.sql.tokens import Token, Tokens
 
 _STRENGTHS = ("UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE")
@@ -97,6 +98,68 @@ def locks(choose: Callable[[SessionModes], LockWords]) -> Rule:
             put(tokens, i, lock.end, made)
 
     return rule
+
+
+_HINTS = {"UPDATE": "UPDLOCK, ROWLOCK", "SHARE": "REPEATABLEREAD, ROWLOCK"}
+_WAITS = {"": "", "NOWAIT": ", NOWAIT", "SKIP LOCKED": ", READPAST"}
+_ENDS_FROM = frozenset(("WHERE", "GROUP", "HAVING", "ORDER", "OFFSET", "FETCH", "LIMIT", "FOR", "UNION", "WINDOW"))
+_NO_ALIAS = _ENDS_FROM | frozenset(
+    ("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "ON", "USING", "WITH", "NATURAL")
+)
+
+
+def lock_hints(rewrite: Rewrite) -> None:
+    """FOR UPDATE and FOR SHARE as hints behind the tables of T-SQL's FROM; of a subselect in FROM they are refused.
+
+    https://learn.microsoft.com/sql/t-sql/queries/hints-transact-sql-table
+    """
+    if "FOR" not in rewrite.words:
+        return
+    tokens = rewrite.tokens
+    for i in range(len(tokens) - 1, -1, -1):
+        lock = _read_lock(tokens, i)
+        if lock is None:
+            continue
+        if "KEY" in lock.strength:
+            rewrite.note(f"FOR {lock.strength} is a stronger lock here", i)
+        wanted = {
+            folded(token.text) for token in tokens[lock.of + 1 : lock.of_end] if lock.of >= 0 and token.kind in 'w"'
+        }
+        hint = f" WITH ({_HINTS[lock.strength.rsplit(' ', 1)[-1]]}{_WAITS[lock.wait]})"
+        start = i - 1 if i and tokens[i - 1].kind == " " and tokens.kind(i - 2) != "-" else i
+        places = _tables(rewrite, i, wanted)
+        put(tokens, start, lock.end, [])
+        for at in reversed(places):
+            tokens[at:at] = fill(hint)
+
+
+def _tables(rewrite: Rewrite, lock: int, wanted: set[str]) -> list[int]:
+    """Positions behind the tables of the FROM that a lock belongs to: all, or those whose names are wanted."""
+    tokens = rewrite.tokens
+    from_ = tokens.prev(lock)
+    while from_ >= 0 and tokens.word(from_) not in ("FROM", "SELECT") and tokens.kind(from_) != "(":
+        from_ = tokens.prev(tokens.open(from_) if tokens.kind(from_) == ")" else from_)
+    if from_ < 0 or tokens.word(from_) != "FROM":
+        raise rewrite.refuse("a lock needs a table here", lock)
+    places: list[int] = []
+    i = from_
+    while i < lock and (i == from_ or tokens.word(i) not in _ENDS_FROM):
+        if i == from_ or tokens.word(i) == "JOIN" or tokens.kind(i) == ",":
+            first = tokens.next(i)
+            if not is_name(tokens, first):
+                raise rewrite.refuse("only tables can be locked here; lock them inside the subselect", lock)
+            end = name_end(tokens, first)
+            name = tokens[end - 1].text
+            after = tokens.next(end - 1)
+            after = tokens.next(after) if tokens.word(after) == "AS" else after
+            if is_name(tokens, after) and tokens.word(after) not in _NO_ALIAS:
+                name, end = tokens[after].text, after + 1
+            if not wanted or folded(name) in wanted:
+                places.append(end)
+            i = tokens.next(end - 1)
+        else:
+            i = tokens.next(tokens.close(i) if tokens.kind(i) == "(" else i)
+    return places
 
 
 def refuse_distinct_on(rewrite: Rewrite) -> None:

@@ -1,4 +1,4 @@
-"""INSERT .. ON CONFLICT: as ON DUPLICATE KEY UPDATE, or with what SQLite's parser needs."""
+"""INSERT .. ON CONFLICT: its parts, as ON DUPLICATE KEY UPDATE, or with what SQLite's parser needs."""
 
 from dataclasses import dataclass
 
@@ -215,7 +215,7 @@ def _updates(rewrite: Rewrite, upsert: Upsert, table: list[Token], names: set[st
     return made
 
 
-def _references(value: Tokens, names: set[str]) -> list[tuple[int, int, str]]:
+def references(value: Tokens, names: set[str]) -> list[tuple[int, int, str]]:
     """Columns named in an expression: where the reference starts, where its column stands, and "row" or "excluded"."""
     found: list[tuple[int, int, str]] = []
     for i, token in enumerate(value):
@@ -239,13 +239,13 @@ def _references(value: Tokens, names: set[str]) -> list[tuple[int, int, str]]:
 
 def _reads(value: Tokens, names: set[str]) -> set[str]:
     """The columns of the existing row that an expression may read."""
-    return {identifier(value[i]) for _, i, source in _references(value, names) if source == "row"}
+    return {identifier(value[i]) for _, i, source in references(value, names) if source == "row"}
 
 
 def _on_row(value: Tokens, table: list[Token], names: set[str]) -> Tokens:
     """An expression with EXCLUDED.c as VALUES(c), and the table's alias as the table."""
     value = Tokens(value)
-    for start, i, source in reversed(_references(value, names)):
+    for start, i, source in reversed(references(value, names)):
         column = Token("w", _column(value[i]), value[i].start)
         if source == "excluded":
             put(value, start, i + 1, fill("VALUES({0})", [column]))

@@ -1,0 +1,322 @@
+"""SQL Server through pyodbc."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pyodbc
+
+from nexusql.backends.base import Capabilities, Cursor, Raw, Session, Status
+from nexusql.backends.common import CommonBackend, error_of_python
+from nexusql.backends.deadline import within
+from nexusql.backends.errors import driver_error
+from nexusql.backends.mssql.bulk import MssqlBulk
+from nexusql.backends.mssql.connecting import open_session
+from nexusql.backends.mssql.cursor import MssqlCursor
+from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
+from nexusql.backends.mssql.parameters import ParameterTypes
+from nexusql.backends.mssql.session import MssqlSession
+from nexusql.backends.mssql.syntax import SYNTAX, lexical
+from nexusql.backends.mssql.triggers import NEEDS_INTO, detour, run_around
+from nexusql.backends.mssql.values import MssqlValues
+from nexusql.backends.names import name_parts
+from nexusql.backends.values import Adapter
+from nexusql.config import ConnectionConfig, DatabaseType
+from nexusql.errors import (
+    CheckViolation,
+    ConnectionLost,
+    DatabaseError,
+    DataError,
+    Error,
+    ForeignKeyViolation,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    QueryTimeout,
+)
+from nexusql.sql.lexical import SessionModes
+
+AT_LEAST = 14  # SQL Server 2017
+AZURE = frozenset({5, 6, 8, 9, 11, 12})  # editions whose version says nothing: EngineEdition of SERVERPROPERTY
+CLOSE_SECONDS = 1.0
+CANCEL_SECONDS = 5.0
+CANCELLED = "HY008"
+LONGEST_SAVEPOINT = 32
+YEARS = {14: "2017", 15: "2019", 16: "2022", 17: "2025"}
+
+# "[42000] [Microsoft][ODBC Driver 18 ..]text (1205) (SQLExecDirectW)"; what a later record of the same error says comes
+# behind, without the name of a function.
+_NUMBER = re.compile(r".*\((-?\d+)\) \(SQL\w+\)", re.DOTALL)
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_INSPECT = (
+    "SELECT CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), CAST(SERVERPROPERTY('EngineEdition') AS INT),"
+    " CAST(SERVERPROPERTY('Babelfish') AS INT), CAST(SESSIONPROPERTY('QUOTED_IDENTIFIER') AS INT)"
+)
+
+
+class MssqlBackend(CommonBackend):
+    """See nexusql.backends.base.Backend."""
+
+    database_type = DatabaseType.MSSQL
+    syntax = SYNTAX
+    capabilities = Capabilities(releases_savepoints=False, fast_iteration=False, further_isolation=("SNAPSHOT",))
+
+    def __init__(self, values: MssqlValues) -> None:
+        super().__init__(values)
+        self.bulk = MssqlBulk(values)
+        self._types = ParameterTypes()
+
+    def connect(self, config: ConnectionConfig, timeout: float) -> Raw:
+        """Open a session. The driver counts its time-out in whole seconds and not for the look-up of a name, so the
+        wait is bounded from outside."""
+        try:
+            return within(timeout, lambda: open_session(config, timeout), self.close)
+        except TimeoutError:
+            where = f"{config.host or 'localhost'}:{config.port or 1433}"
+            raise OperationalError(f"no connection to {where} within {timeout:g} s") from None
+
+    def inspect(self, raw: Raw) -> Session:
+        """Ask the server for its version and QUOTED_IDENTIFIER; one round trip."""
+        ((version, edition, imitates, quoted),) = raw.run(_INSPECT, None).fetchall()
+        numbers = tuple(int(part) for part in str(version or "").split(".")[:3] if part.isdigit())
+        if not numbers:
+            raise NotSupportedError(f"the server's version cannot be read: {version}")
+        raw.product = numbers[0]
+        if edition in AZURE or imitates:
+            raw.product = max(raw.product, AT_LEAST)
+        elif raw.product < AT_LEAST:
+            raise NotSupportedError(f"nexusql needs SQL Server 2017 (14.0) or later; the server is {version}")
+        modes = SessionModes(quoted_identifier=quoted != 0, version=(raw.product, *numbers[1:]))
+        return Session(modes, f"SQL Server {YEARS.get(raw.product, '')} ({version})".replace("  ", " "))
+
+    def modes_changed(self, raw: Raw, modes: SessionModes) -> bool:
+        """Never known without a round trip; after a SET the session is asked."""
+        return False
+
+    def looks_dead(self, raw: Raw) -> bool:
+        """Closed here; the driver does not show its socket."""
+        closed: bool = raw.closed
+        return closed
+
+    def ping(self, raw: Raw, timeout: float) -> bool:
+        """One round trip."""
+        if raw.closed:
+            return False
+        try:
+            within(timeout, lambda: raw.run("SELECT 1", None).fetchall(), lambda _: None)
+        except Exception:  # whatever a broken session makes of it, there is no sign of life
+            return False
+        return True
+
+    def close(self, raw: Raw) -> None:
+        """Close; what another thread waits for on this session is cancelled."""
+        if not raw.closed:
+            raw.cancel()
+            # The driver's classes say least of all what closing under another thread's feet gives.
+            with suppress(Exception):
+                within(CLOSE_SECONDS, raw.odbc.close, lambda _: None)
+
+    def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
+        """Have the driver stop it (https://learn.microsoft.com/sql/odbc/reference/syntax/sqlcancel-function);
+        the call that waits then raises. On a session that runs nothing it has no effect."""
+        within(CANCEL_SECONDS, raw.cancel, lambda _: None)
+
+    def outlive_cancel(self, raw: Raw) -> None:
+        """Run a statement that a late cancel may hit."""
+        if not raw.closed:
+            try:
+                raw.run("SELECT 1", None).fetchall()
+            except pyodbc.Error as error:
+                if _codes(error)[0] != CANCELLED:
+                    raise
+
+    def cut(self, raw: Raw) -> None:
+        """Cancel once more: the driver keeps its socket to itself."""
+        with suppress(Exception):  # whatever the driver makes of a session that is in use
+            within(CANCEL_SECONDS, raw.cancel, lambda _: None)
+
+    def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
+        """Run driver text; a text that is compared with a VARCHAR column is sent as one. Where a trigger keeps OUTPUT
+        from giving rows, which the server says before it does anything, they are fetched another way."""
+        sizes = self._types.sizes(raw, text, args) if args else None
+        try:
+            return raw.run(text, args, sizes)
+        except pyodbc.Error as error:
+            way = detour(text, lexical(SessionModes())) if _codes(error)[1] == NEEDS_INTO else None
+            if way is None:
+                raise
+        return run_around(raw, way, args, sizes)
+
+    def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
+        """See nexusql.backends.mssql.cursor."""
+        return MssqlCursor(raw, text, args, size, self._types.sizes(raw, text, args) if args else None)
+
+    def status(self, raw: Raw) -> Status:
+        """As the session keeps it."""
+        status: Status = Status.UNKNOWN if raw.closed else raw.status
+        return status
+
+    def begin(self, raw: Raw, isolation: str | None, read_only: bool, mode: str) -> None:
+        """BEGIN TRANSACTION; a level of isolation is the session's here, and is taken back at the end."""
+        if read_only:
+            raise NotSupportedError(
+                "SQL Server has no read-only transactions; use a user that may only read, or ApplicationIntent"
+            )
+        if isolation:
+            raw.isolated = True
+            raw.run(f"SET TRANSACTION ISOLATION LEVEL {isolation}", None)
+        raw.run("BEGIN TRANSACTION", None)
+        raw.status = Status.ACTIVE
+
+    def commit(self, raw: Raw) -> None:
+        """Commit."""
+        raw.run("COMMIT TRANSACTION", None)
+        self._ended(raw)
+
+    def rollback(self, raw: Raw) -> None:
+        """Roll back, if the server has not done so."""
+        raw.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION", None)
+        self._ended(raw)
+
+    def _ended(self, raw: MssqlSession) -> None:
+        """What a level of isolation was set for is over; where it cannot be taken back, the session is closed."""
+        raw.status = Status.IDLE
+        if raw.isolated:
+            try:
+                raw.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", None)
+                raw.isolated = False
+            except pyodbc.Error:  # the transaction has ended as it was meant to
+                self.close(raw)
+
+    def savepoint(self, raw: Raw, name: str) -> None:
+        """SAVE TRANSACTION."""
+        raw.run(f"SAVE TRANSACTION {_savepoint(name)}", None)
+
+    def rollback_to(self, raw: Raw, name: str) -> None:
+        """ROLLBACK TRANSACTION to a savepoint, which stays."""
+        raw.run(f"ROLLBACK TRANSACTION {_savepoint(name)}", None)
+
+    def release(self, raw: Raw, name: str) -> None:
+        """Nothing: a savepoint ends with its transaction."""
+        return
+
+    def reset(self, raw: Raw) -> bool:
+        """Never: what resets a session comes with the protocol's next message, and pyodbc does not send it."""
+        return False
+
+    def map_error(self, error: Exception, raw: Raw | None, sql: str | None) -> Error:
+        """See nexusql.backends.base.Backend. Inside a transaction the server is asked what has become of it."""
+        if isinstance(error, Error):
+            return error
+        if not isinstance(error, pyodbc.Error):
+            return error_of_python(error, sql)
+        sqlstate, code = _codes(error)
+        kind = _kind(error, sqlstate, code)
+        if raw is None and kind in (ConnectionLost, QueryTimeout):
+            kind = OperationalError  # there has been none to lose, and no query
+        elif raw is not None and (raw.closed or sqlstate == "08001"):
+            kind = ConnectionLost
+        mapped = driver_error(kind, error, sqlstate=sqlstate, code=code, sql=sql)
+        if raw is not None and raw.status is not Status.IDLE:
+            if kind is ConnectionLost:
+                raw.status = Status.UNKNOWN
+            else:
+                vars(mapped)["dooms"] = not _survives(raw)
+                if raw.status is Status.IDLE:
+                    self._ended(raw)
+        return mapped
+
+    def dooms(self, error: Error) -> bool:
+        """True where XACT_STATE() has said that the transaction is gone, or can only be rolled back, and for errors
+        after which that is so (https://learn.microsoft.com/sql/t-sql/functions/xact-state-transact-sql)."""
+        return bool(vars(error).get("dooms")) or error.code in DOOMING
+
+    def list_tables_sql(self) -> str:
+        """Tables of the user's default schema."""
+        return (
+            "SELECT TABLE_NAME AS name FROM INFORMATION_SCHEMA.TABLES"
+            " WHERE TABLE_SCHEMA = SCHEMA_NAME() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME"
+        )
+
+    def column_types(self, raw: Raw, table: str) -> Mapping[str, str]:
+        """Types without their lengths, as the catalogue has them."""
+        parts = [name for name, _ in name_parts(table)]
+        if not 1 <= len(parts) <= 2:
+            return {}
+        schema, params = ("?", parts) if len(parts) == 2 else ("SCHEMA_NAME()", parts)
+        result = raw.run(
+            "SELECT COLUMN_NAME, DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS"
+            f" WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+            params,
+        )
+        return dict(map(tuple, result.fetchall()))
+
+
+def make(
+    custom: Mapping[type, Adapter] | None = None,
+    json_dumps: Callable[[Any], str | bytes] | None = None,
+    json_loads: Callable[[str], Any] | None = None,
+) -> MssqlBackend:
+    """The backend; see nexusql.backends.backend_for. JSON is text here, so `json_loads` has nothing to decode."""
+    return MssqlBackend(MssqlValues(custom, json_dumps))
+
+
+def _savepoint(name: str) -> str:
+    """A savepoint's name as T-SQL takes it: an identifier of 32 characters at most, in which case counts whatever the
+    collation (https://learn.microsoft.com/sql/t-sql/language-elements/save-transaction-transact-sql)."""
+    ((plain, quoted),) = name_parts(name) or [(name, False)]
+    plain = plain if quoted else plain.lower()
+    if len(plain) > LONGEST_SAVEPOINT or not _PLAIN_NAME.fullmatch(plain):
+        plain = f"sp_{hashlib.sha256(plain.encode()).hexdigest()[:28]}"
+    return f"[{plain}]"
+
+
+def _codes(error: Exception) -> tuple[str | None, int | None]:
+    """The SQLSTATE of an error, and the server's number, None where there is none."""
+    sqlstate, text = (*map(str, error.args), "", "")[:2]
+    found = _NUMBER.match(text)
+    code = int(found[1]) if found else 0
+    return (sqlstate if len(sqlstate) == 5 else None), code or None
+
+
+def _kind(error: Exception, sqlstate: str | None, code: int | None) -> type[Error]:
+    if code == 547:
+        # The statement conflicted with the CHECK constraint "..": a name stands in quotes.
+        return CheckViolation if "CHECK" in str(error.args[-1]).partition('"')[0] else ForeignKeyViolation
+    found = BY_CODE.get(code) if code is not None else None
+    # A query's time-out and a lost connection are the driver's to tell, whatever number comes with them.
+    if found is None or ((sqlstate or "")[:2] in ("08", "HY") and sqlstate != "HY000"):
+        found = BY_SQLSTATE.get(sqlstate or "") or found
+    return found or _category(error)
+
+
+def _survives(raw: MssqlSession) -> bool:
+    """Whether the open transaction can go on, which XACT_STATE() tells; where it cannot be asked, it is unknown."""
+    try:
+        ((state,),) = raw.run("SELECT XACT_STATE()", None).fetchall()
+    except pyodbc.Error:
+        raw.status = Status.UNKNOWN
+        return False
+    raw.status = {1: Status.ACTIVE, -1: Status.FAILED}.get(int(state), Status.IDLE)
+    return raw.status is Status.ACTIVE
+
+
+# The driver's PEP 249 classes; the later ones are bases of the earlier.
+_BY_CATEGORY: tuple[tuple[type[Exception], type[Error]], ...] = (
+    (pyodbc.IntegrityError, IntegrityError),
+    (pyodbc.OperationalError, OperationalError),
+    (pyodbc.DataError, DataError),
+    (pyodbc.NotSupportedError, NotSupportedError),
+    (pyodbc.ProgrammingError, ProgrammingError),
+    (pyodbc.InternalError, InternalError),
+    (pyodbc.DatabaseError, DatabaseError),
+)
+
+
+def _category(error: Exception) -> type[Error]:
+    return next((kind for category, kind in _BY_CATEGORY if isinstance(error, category)), InterfaceError)

@@ -1,0 +1,87 @@
+"""OUTPUT on a table with triggers, where it needs INTO: the rows go to a temporary table, and are read from there.
+
+https://learn.microsoft.com/sql/t-sql/queries/output-clause-transact-sql
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, NamedTuple
+
+import pyodbc
+
+from nexusql.backends.mssql.session import MssqlSession, Result
+from nexusql.sql.lexical import Lexical
+from nexusql.sql.rules.ddl_text import name_end
+from nexusql.sql.templates import copy
+from nexusql.sql.tokens import Token, Tokens, tokenize
+
+NEEDS_INTO = 334
+
+_ENDS = ("VALUES", "SELECT", "WITH", "DEFAULT", "EXEC", "FROM", "WHERE")
+_ROWS = frozenset(("INSERTED", "DELETED"))
+_OWNER = "nexusql_t"
+
+_serial = count(1)
+
+
+class Detour(NamedTuple):
+    """A statement with OUTPUT in three: a temporary table like its result, the statement into that, and its rows."""
+
+    define: str
+    run: str
+    read: str
+    drop: str
+
+
+def detour(text: str, rules: Lexical) -> Detour | None:
+    """The way around a trigger for driver text; None where it has no OUTPUT, one INTO already, or a parameter in it."""
+    tokens = tokenize(text, rules)
+    output = tokens.find("OUTPUT")
+    verb = next((i for i in range(len(tokens)) if tokens.word(i) in ("INSERT", "UPDATE", "DELETE", "MERGE")), -1)
+    if not 0 <= verb < output:
+        return None
+    target = tokens.next(verb)
+    while tokens.word(target) in ("INTO", "FROM"):
+        target = tokens.next(target)
+    ends = [i for word in (*_ENDS, "INTO") if (i := tokens.find(word, start=output)) >= 0]
+    ends += [i for i in range(output, len(tokens)) if tokens[i].kind == ";"]
+    end = min(ends, default=len(tokens))
+    if tokens.word(end) == "INTO" or any(token.kind == "?" for token in tokens[output:end]):
+        return None
+    table = f"#nexusql_output_{next(_serial)}"
+    columns = ", ".join(
+        _column(tokens, start, stop, number) for number, (start, stop) in enumerate(tokens.items(output + 1, end))
+    )
+    owner = tokens.text(target, name_end(tokens, target))
+    # A join keeps a column from being an identity of the new table as well.
+    define = (
+        f"SELECT TOP (0) {columns} INTO {table} FROM {owner} AS {_OWNER}"
+        " LEFT JOIN (SELECT 1 AS nexusql_n) AS nexusql_o ON 1 = 0"
+    )
+    last = tokens.prev(end) + 1
+    run = f"{tokens.text(0, last)} INTO {table} {tokens.text(last).lstrip()}"
+    return Detour(define, run, f"SELECT * FROM {table}", f"DROP TABLE {table}")
+
+
+def _column(tokens: Tokens, start: int, stop: int, number: int) -> str:
+    """An item of OUTPUT as one of SELECT, with a name."""
+    item = Tokens(map(copy, tokens[start:stop]))
+    for i in range(len(item)):
+        if item.word(i) in _ROWS and item.kind(item.next(i)) == ".":
+            item[i] = Token("w", _OWNER)
+    last = item.prev(len(item))
+    named = item.kind(last) in ("w", '"') or item.text(last, last + 1) == "*"
+    return item.text().strip() if named else f"{item.text().strip()} AS nexusql_{number}"
+
+
+def run_around(session: MssqlSession, way: Detour, args: Sequence[Any] | None, sizes: Sequence[Any] | None) -> Result:
+    """Run a statement by way of its temporary table."""
+    session.run(way.define, None)
+    try:
+        session.run(way.run, args, sizes)
+        return session.run(f"{way.read}; {way.drop}", None)
+    except pyodbc.Error:
+        with suppress(pyodbc.Error):  # a rollback has dropped it, or the session is gone
+            session.run(way.drop, None)
+        raise
