@@ -179,6 +179,11 @@ class Backend(Protocol):
         """The nexusql error for a driver's, also an instance of the driver's class, with sqlstate, code and sql."""
         ...
 
+    def is_misplaced(self, error: Error, raw: Raw) -> bool:
+        """True where an error says that the session is at a server which no longer is what the configuration asks for:
+        read-only, where it must be writable."""
+        ...
+
     def dooms(self, error: Error) -> bool:
         """True where the server has rolled back the transaction in which this error came, or would commit a part."""
         ...

@@ -56,6 +56,10 @@ class CommonBackend(ABC):
         """Nothing: there is no socket."""
         return
 
+    def is_misplaced(self, error: Error, raw: Raw) -> bool:
+        """Never: there is no choice among servers."""
+        return False
+
     def session_setting(self, statement: Statement) -> str | None:
         """None: a setting belongs to its session."""
         return None
