@@ -82,7 +82,8 @@ class Connection(pymysql.connections.Connection):
         """What the driver sends when the server asks for another way of proving who one is."""
         if not self._secure:
             refuse_to_tell(plugin_name)
-        return super()._process_auth(plugin_name, *rest)
+        driver: Any = super()
+        return driver._process_auth(plugin_name, *rest)
 
 
 class MysqlValues(Values):
