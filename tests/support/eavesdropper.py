@@ -10,7 +10,7 @@ CLIENT_SSL = 0x0800  # in the lower half of the capabilities that MySQL's server
 
 
 class Eavesdropper(FaultProxy):
-    """`said` and `answered` are the bytes of both sides. With `denies_tls` it has the client believe that the server has
+    """`said` and `answered` are the bytes of both sides. With `denies_tls` the client is led to believe that there is
     no TLS: PostgreSQL's is told so, and in MySQL's greeting the bit that offers it is missing."""
 
     def __init__(self, target: tuple[str, int]) -> None:
