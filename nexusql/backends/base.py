@@ -82,6 +82,7 @@ class Backend(Protocol):
     adapters: dict[type, Adapter | None]
     no_args: tuple[()] | None  # what `execute` is given for a statement without parameters
     fits: bool  # whether `fit` has anything to do for this database
+    misfits: frozenset[str]  # SQLSTATEs of statements refused because an argument is not of its column's type
     bulk: "BulkWrites"
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:

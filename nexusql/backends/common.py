@@ -19,6 +19,7 @@ class CommonBackend(ABC):
     capabilities = Capabilities()
     no_args: tuple[()] | None = None  # with an empty tuple psycopg2 and PyMySQL would look for % in the text
     fits = False
+    misfits: frozenset[str] = frozenset()
 
     def __init__(self, values: Values) -> None:
         self._values = values

@@ -79,6 +79,7 @@ class PostgresqlBackend(CommonBackend):
     syntax = SYNTAX
     capabilities = Capabilities(cursor_transactions=True)
     fits = True
+    misfits = frozenset({"42804"})
 
     def __init__(self, values: PostgresqlValues, json_loads: Callable[[str], Any] | None = None) -> None:
         super().__init__(values)
