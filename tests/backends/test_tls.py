@@ -15,6 +15,7 @@ from driving import Driven, driven
 from eavesdropper import SSL_REQUEST, Eavesdropper, greeting_salt
 from nexusql import DatabaseManager
 from nexusql.errors import OperationalError
+from pooling import eventually
 
 KINDS = ["postgresql", "mysql"]
 AUTHORITY = {"postgresql": "sslrootcert", "mysql": "ssl_ca"}
@@ -168,6 +169,7 @@ def test_a_manager_does_not_come_down_when_it_connects_again(
         assert db.fetch_value("SELECT 1") == 1
         wire.forget(denies_tls=True)
         wire.cut()
+        assert eventually(lambda: not wire.live)
         with pytest.raises(OperationalError, match=NO_TLS):
             db.fetch_value("SELECT 1")
         assert wire.said.replace(SSL_REQUEST, b"") == b""

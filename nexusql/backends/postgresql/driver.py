@@ -212,7 +212,9 @@ class PostgresqlBackend(CommonBackend):
 
     def is_misplaced(self, error: Error, raw: Raw) -> bool:
         """A write was refused by a server that was chosen because it took writes, maybe by the environment."""
-        return error.sqlstate == READ_ONLY and raw.get_dsn_parameters().get("target_session_attrs") in WRITABLE
+        if error.sqlstate != READ_ONLY or raw.closed:
+            return False
+        return raw.get_dsn_parameters().get("target_session_attrs") in WRITABLE
 
     def dooms(self, error: Error) -> bool:
         """Never: a savepoint survives every error."""
