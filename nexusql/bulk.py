@@ -52,6 +52,7 @@ class BulkWrite:
         self.shapes = shapes
         self._unit = unit
         self._stands = stands
+        self._doubted = False
         self._result = BulkResult(0, "none", 0.0)
         self._started = time.perf_counter()
 
@@ -112,6 +113,13 @@ class BulkWrite:
             forget_frames(error)  # for they hold the rows
             return batch.more, error
         return batch.more, None
+
+    def doubt_table(self) -> None:
+        """Have it looked at again, once in a call that meets rows which do not fit: another session may have made
+        another table of it."""
+        if not self._doubted:
+            self._doubted = True
+            self.engine.forget_tables()
 
     @contextmanager
     def _batch(
@@ -302,10 +310,9 @@ class Batch:
             index = self._source.index(next(islice(chain(*group.waiting), fault.row, None)))
             raise ParameterError(f"row {index}, column {fault.column!r}: {fault}") from fault.__cause__
         except Error as error:
-            engine, target = self._call.engine, group.writer.target
+            target = group.writer.target
             error.sql = error.sql or f"INSERT INTO {target.table.sql} ({', '.join(target.columns)})"
-            if not engine.backend.bulk.blames_row(error):
-                engine.forget_tables()  # another session may have made another table of it
+            self._call.doubt_table()
             raise
 
     def _group(self, row: Record) -> Group | None:
@@ -347,6 +354,7 @@ class Batch:
 
     def _fault(self, row: Record, error: Exception, column: str = "") -> None:
         """A row that cannot be written: its error is raised, or kept."""
+        self._call.doubt_table()
         index = self._source.index(self._source.position)
         self._source.position += 1
         name = f", column {column!r}" if column else ""

@@ -35,7 +35,8 @@ class Connection:
     """A driver's connection with what is known about its session. Used by one thread at a time.
 
     `broken` is set by the first error that says the session is gone; `needs_reset` by a statement that may have left
-    something behind in it. Every error that leaves these methods is one of nexusql.errors; whatever else interrupts
+    something behind in it; `misplaced` by an error that says that its server is no longer the one that the
+    configuration asks for. Every error that leaves these methods is one of nexusql.errors; whatever else interrupts
     them, as KeyboardInterrupt does, closes a server's session: its answer may still be under way.
     """
 
@@ -47,9 +48,11 @@ class Connection:
         "_iterates",
         "_modes_known",
         "_raw",
+        "_read_only",
         "_watched",
         "broken",
         "duplicates",
+        "misplaced",
         "modes",
         "name_columns",
         "needs_reset",
@@ -70,7 +73,9 @@ class Connection:
         self.settings: tuple[str, ...] = ()
         self.modes = modes
         self.server = server
+        self._read_only = False  # the transaction is, because that was asked for
         self.broken = False
+        self.misplaced = False
         self.needs_reset = False
         self.duplicates = False
         self.name_columns = column_names
@@ -192,6 +197,7 @@ class Connection:
 
     def begin(self, isolation: str | None, read_only: bool, mode: str) -> None:
         """Start a transaction."""
+        self._read_only = read_only
         self.perform(self._backend.begin, isolation, read_only, mode)
 
     def commit(self) -> None:
@@ -247,7 +253,9 @@ class Connection:
         return not self.broken and self._backend.status(self._raw) is Status.IDLE
 
     def reset(self) -> bool:
-        """Bring the session back to its defaults; False where that cannot be proved."""
+        """Bring the session back to its defaults; False where that cannot be proved, or is no use."""
+        if self.misplaced:
+            return False
         try:
             clean = self._backend.reset(self._raw)
             if clean:
@@ -310,6 +318,8 @@ class Connection:
         mapped = self._backend.map_error(error, self._raw, statement.source if statement else None)
         if isinstance(mapped, ConnectionLost):
             self.broken = True
+        elif not self._read_only and self._backend.is_misplaced(mapped, self._raw):
+            self.misplaced = self.needs_reset = True
         return mapped
 
     @staticmethod

@@ -195,6 +195,13 @@ class Engine:
             except ConnectionLost as error:
                 self.pool.suspect_all()
                 raise self.lost(statement, error) from error.__cause__
+            except ProgrammingError as error:
+                if not (self.doubts_types(error) and statement.plain):
+                    raise
+                try:
+                    return self.run_on(connection, statement, args, params, extend)
+                except ConnectionLost as lost:
+                    raise self.lost(statement, lost) from lost.__cause__
             finally:
                 if call is not None:
                     call.leave()
@@ -405,6 +412,14 @@ class Engine:
         if not connection.needs_reset:
             known[name] = found
         return use(found)
+
+    def doubts_types(self, error: Error) -> bool:
+        """Whether a statement was refused for an argument that had been made to fit a column as it was remembered;
+        another session may have changed that, so it is looked at again."""
+        doubtful = error.sqlstate in self.backend.misfits and bool(self._column_types)
+        if doubtful:
+            self.forget_tables()
+        return doubtful
 
     def forget_tables(self) -> None:
         """Ask for tables and their column types again, after DDL and when its transaction has ended, either way."""

@@ -30,6 +30,11 @@ class Poolable(Protocol):
         """A statement may have left something behind in the session."""
         ...
 
+    @property
+    def misplaced(self) -> bool:
+        """Its server is no longer the one that is wanted."""
+        ...
+
     def looks_dead(self) -> bool:
         """True where the session is evidently gone; free, no round trip, and raises nothing."""
         ...

@@ -16,6 +16,7 @@ from nexusql.workers import blocks_own_thread
 FIRST_PAUSE = 0.1  # seconds between failing attempts to connect: doubled up to the longest, shortened at random
 LONGEST_PAUSE = 2.0
 NEVER = float("inf")
+OUTCAST = -NEVER  # when a connection has expired that is not to be used again, however young
 LOOK_AGAIN = 1.0  # seconds after which one who waits looks for himself: a finaliser cannot always wake him
 
 jitter = random.Random()
@@ -165,6 +166,13 @@ class Ledger(Generic[C]):
                 else:
                     self.idle.append(lease)
             return dead
+
+    def cast_out(self) -> list[Lease[C]]:
+        """Have every connection expire, and take out the idle ones."""
+        with self.lock:
+            for lease in list(self.leased.values()):
+                lease.expires = OUTCAST
+            return self._take_out(self.idle.copy())
 
     def take_outlived(self, now: float, idle_timeout: float, min_size: int, every: float) -> list[Lease[C]]:
         """Take out the idle connections that are too old, and above `min_size` those nobody has needed for long."""

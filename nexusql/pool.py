@@ -19,7 +19,7 @@ from typing import Any, Generic
 from nexusql.errors import InterfaceError, NotConnectedError, OperationalError, PoolTimeout
 from nexusql.interrupts import current_call
 from nexusql.leases import TRUST, C, Holder, Lease, Poolable, borrowing_stack, describe_leases
-from nexusql.ledger import NEVER, Ledger, PoolStats, Waiter, jitter
+from nexusql.ledger import NEVER, OUTCAST, Ledger, PoolStats, Waiter, jitter
 
 __all__ = ["Pool", "PoolStats", "Poolable"]
 
@@ -130,12 +130,15 @@ class Pool(Generic[C]):
             self._take_back(lease, now)
 
     def discard(self, connection: C) -> None:
-        """Take a connection back and close it; after a disconnect the others are suspects too."""
-        broken = connection.broken
+        """Take a connection back and close it; after a disconnect the others are suspects too, and none is used again
+        where its server is no longer the one that is wanted."""
+        broken, misplaced = connection.broken, connection.misplaced
         lease = self._ledger.leased.pop(connection, None)
         if lease is None:
             self._refuse_unknown(connection)
             return
+        if misplaced and lease.expires != OUTCAST:  # of many that come back in a row, only the first
+            self.renew()
         self._retire(lease)
         if broken:
             self.suspect_all()
@@ -176,6 +179,11 @@ class Pool(Generic[C]):
     def suspect_all(self) -> None:
         """After a disconnect: close the idle connections that look dead, and have the others pinged before use."""
         for lease in self._ledger.take_suspects():
+            self._retire(lease)
+
+    def renew(self) -> None:
+        """Use none of the connections again: close the idle ones now, and the borrowed ones as they come back."""
+        for lease in self._ledger.cast_out():
             self._retire(lease)
 
     def close(self, timeout: float = 0.0) -> None:

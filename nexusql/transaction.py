@@ -346,6 +346,7 @@ class Transaction(Calls):
         """Remember what a failed statement means for the transaction."""
         if connection.broken:
             self._engine.pool.suspect_all()
+        self._engine.doubts_types(error)
         kept = without_frames(error)
         self.failure = self.failure or kept
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:

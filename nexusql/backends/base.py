@@ -87,6 +87,7 @@ class Backend(Protocol):
     fits: bool  # whether `fit` has anything to do for this database
     extend_dicts: Extend  # rows as dicts, by whatever is fastest for what `executor` gives
     row_reader: str  # what reads rows from the server, and where that is not the fastest there is, why
+    misfits: frozenset[str]  # SQLSTATEs of statements refused because an argument is not of its column's type
     bulk: "BulkWrites"
 
     def capabilities_for(self, config: ConnectionConfig) -> Capabilities:
@@ -183,6 +184,11 @@ class Backend(Protocol):
 
     def map_error(self, error: Exception, raw: Raw | None, sql: str | None) -> Error:
         """The nexusql error for a driver's, also an instance of the driver's class, with sqlstate, code and sql."""
+        ...
+
+    def is_misplaced(self, error: Error, raw: Raw) -> bool:
+        """True where an error says that the session is at a server which no longer is what the configuration asks for:
+        read-only, where it must be writable."""
         ...
 
     def dooms(self, error: Error) -> bool:

@@ -22,6 +22,7 @@ class CommonBackend(ABC):
     fits = False
     extend_dicts: Extend = staticmethod(extend_dicts)
     row_reader = "the driver"
+    misfits: frozenset[str] = frozenset()
 
     def __init__(self, values: Values) -> None:
         self._values = values
@@ -58,6 +59,10 @@ class CommonBackend(ABC):
     def cut(self, raw: Raw) -> None:
         """Nothing: there is no socket."""
         return
+
+    def is_misplaced(self, error: Error, raw: Raw) -> bool:
+        """Never: there is no choice among servers."""
+        return False
 
     def session_setting(self, statement: Statement) -> str | None:
         """None: a setting belongs to its session."""

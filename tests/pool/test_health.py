@@ -308,3 +308,25 @@ def test_the_end_of_a_lifetime_is_met_whatever_the_wall_clock_says(
     clock.offset += 601
     pool.release(connection)
     assert connection.closed
+
+
+# The wrong server
+
+
+def test_after_a_change_of_servers_no_connection_is_used_again(make_pool: MakePool) -> None:
+    pool = make_pool(max_size=4)
+    first, idle, late, borrowed = (pool.acquire() for _ in range(4))
+    pool.release(idle)
+    for connection in (first, late):
+        connection.misplaced = connection.needs_reset = True
+        connection.resettable = False
+    pool.release(first)
+    assert [connection.closed for connection in (first, idle, late, borrowed)] == [True, True, False, False]
+    replaced = pool.acquire()
+    assert replaced not in (first, idle, late, borrowed)
+    pool.release(replaced)
+    pool.release(late)  # it says no more than the first has said: what was opened since then stays
+    pool.release(borrowed)
+    assert [connection.closed for connection in (late, borrowed, replaced)] == [True, True, False]
+    assert pool.acquire() is replaced
+    assert pool.stats().total == 1

@@ -29,6 +29,7 @@ class ScriptedConnection:
     def __init__(self, server: "ScriptedServer", number: int) -> None:
         self.number = number
         self.broken = False
+        self.misplaced = False
         self.needs_reset = False
         self.dead = False  # evidently
         self.silent = False  # a ping gets no answer in its time

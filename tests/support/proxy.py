@@ -16,12 +16,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 CHUNK = 65536
 TICK = 0.01
 LONGEST_PATTERN = 100
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds, so that closing sends RST
+
+P = TypeVar("P", bound="FaultProxy")
 
 
 @dataclass
@@ -71,7 +74,7 @@ class FaultProxy:
         self._listen(accepting=True)
 
     @classmethod
-    def before(cls, url: str) -> "FaultProxy":
+    def before(cls: type[P], url: str) -> P:
         """A proxy before the server that a URL names."""
         parts = urlsplit(url)
         default = 3306 if parts.scheme.startswith("mysql") else 5432
@@ -159,6 +162,16 @@ class FaultProxy:
             self._traps.append(trap)
         return trap.sprung
 
+    # For who does more than networks do.
+
+    def on_request(self, data: bytes, answer: Callable[[bytes], None]) -> bytes:
+        """What is forwarded of a request's bytes; `answer` speaks to the client in the server's place."""
+        return data
+
+    def on_reply(self, data: bytes) -> bytes:
+        """What is forwarded of a reply's bytes."""
+        return data
+
     def stop(self) -> None:
         """Close the port and every connection, and wait for the threads."""
         self._stop_listening()
@@ -167,7 +180,7 @@ class FaultProxy:
         for thread in self._threads:
             thread.join(5.0)
 
-    def __enter__(self) -> "FaultProxy":
+    def __enter__(self: P) -> P:
         return self
 
     def __exit__(
@@ -288,6 +301,7 @@ class _Link:
                 break
             if trap is not None:
                 self._trap = trap
+            data = self._proxy.on_request(data, self._answer)
             data, limit = self._proxy._within_limit("requests", data)
             self._proxy.sent += len(data)  # before who has got it can look
             if not self._write(self._server, data):
@@ -303,6 +317,7 @@ class _Link:
             if self._trap is not None:
                 self._spring(self._trap)
                 break
+            data = self._proxy.on_reply(data)
             data, limit = self._proxy._within_limit("replies", data)
             self._proxy.received += len(data)
             if not self._deliver(data):
@@ -315,6 +330,9 @@ class _Link:
     def _spring(self, trap: Trap | Limit) -> None:
         self.end(reset=trap.reset)
         trap.sprung.set()
+
+    def _answer(self, data: bytes) -> None:
+        self._write(self._client, data)
 
     def _deliver(self, data: bytes) -> bool:
         """Send a reply to the client, as late and in as small pieces as the proxy is set to."""

@@ -35,6 +35,14 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def _lives(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return _state(pid) not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -137,11 +145,21 @@ class Server:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [self.pid, *map(int, children.read_text().split())] if children.exists() else [self.pid]
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
-        """kill -9: no goodbye to anybody."""
-        if self._process is not None and self._process.poll() is None:
+        """kill -9: no goodbye to anybody. Afterwards the sockets of its children are closed, too."""
+        if self.is_running:
+            assert self._process is not None
+            pids = self.pids()
             self.signal(signal.SIGKILL)
             self._process.wait()
+            deadline = time.monotonic() + START_SECONDS
+            while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
+                time.sleep(0.002)
 
     def freeze(self) -> None:
         """SIGSTOP for all of it: connections stay, nothing answers; the kernel goes on taking new ones."""
@@ -247,6 +265,30 @@ class Postgres(Server):
     def command(self) -> list[str]:
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         return [self._postgres, "-D", str(self.folder / "data"), "-p", str(self.port), *settings]
+
+
+class Standby(Postgres):
+    """A hot standby of a running PostgreSQL server: it answers questions and takes no writes, until it is promoted."""
+
+    def __init__(self, primary: Postgres, **settings: str | int) -> None:
+        self._basebackup = _binary("pg_basebackup")
+        super().__init__(wal_retrieve_retry_interval="100ms", **settings)  # it looks for its end no more often
+        self._primary = primary
+
+    def create(self) -> None:
+        self._own_folder()
+        self._run(
+            [
+                *(self._basebackup, "--host=127.0.0.1", f"--port={self._primary.port}", "--username=root"),
+                *(f"--pgdata={self.folder / 'data'}", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            ]
+        )
+
+    def promote(self) -> None:
+        """Make it a server of its own, and wait until it is."""
+        with self.cursor() as cursor:
+            cursor.execute("SELECT pg_promote()")
+            assert cursor.fetchone() == (True,)
 
 
 class MariaDB(Server):

@@ -1,7 +1,6 @@
 """MySQL and MariaDB through PyMySQL."""
 
 import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +23,7 @@ from nexusql.backends.mysql.error_codes import BY_CODE, DOOMING, HANGS_UP
 from nexusql.backends.mysql.kill import KEPT, absorb, kill_query
 from nexusql.backends.mysql.rows import Reply, extend_dicts, hang_up, read_ahead
 from nexusql.backends.mysql.syntax import SYNTAX
+from nexusql.backends.mysql.tls import refuse_to_tell, tls_keywords
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options, seconds
 from nexusql.backends.values import Adapter, Adapters, Values, clock_text, finite, finite_decimal, naive_time, to_utc
@@ -78,8 +78,16 @@ class Connection(pymysql.connections.Connection):
     asked: str | bytes = ""  # how the statement begins that was sent last
     expects_slow_reader = False  # the server has been told that a stream may be read slowly
     _sock: Any
+    _secure: bool  # over TLS, or a Unix socket
     _read_timeout: float | None
     _write_timeout: float | None
+
+    def _process_auth(self, plugin_name: bytes, *rest: Any) -> Any:
+        """What the driver sends when the server asks for another way of proving who one is."""
+        if not self._secure:
+            refuse_to_tell(plugin_name)
+        driver: Any = super()
+        return driver._process_auth(plugin_name, *rest)
 
 
 class MysqlValues(Values):
@@ -355,29 +363,10 @@ def _parameters(config: ConnectionConfig, timeout: float) -> tuple[dict[str, Any
         "init_command": f"SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), '{appended}')",
         "connect_timeout": patience,
         **dict.fromkeys(TIMEOUTS, patience),
-        **_tls(options),
+        **tls_keywords(options),
         **options,
     }
     return parameters, after
-
-
-def _tls(options: dict[str, str]) -> dict[str, Any]:
-    """The driver's TLS keywords for nexusql's; a certificate authority that is named is also asked."""
-    ca, cert, key, password = (options.pop(f"ssl_{name}", None) for name in ("ca", "cert", "key", "key_password"))
-    level = options.pop("tls", "verify-full" if ca else "require" if cert else "prefer")
-    if level == "off":
-        return {"ssl_disabled": True}
-    if level == "prefer" and not cert:
-        return {}
-    context = ssl.create_default_context(cafile=ca)
-    # Certificates that MySQL makes for itself do not pass what Python 3.13 checks beyond the standard's minimum.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if level != "verify-full":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if cert:
-        context.load_cert_chain(cert, key, password)
-    return {"ssl": context}
 
 
 def _open(config: ConnectionConfig, timeout: float) -> Connection:

@@ -18,7 +18,7 @@ from nexusql.backends.postgresql.bulk import PostgresqlBulk
 from nexusql.backends.postgresql.cancel import CancelKey
 from nexusql.backends.postgresql.catalogue import BASE_TYPE
 from nexusql.backends.postgresql.cursor import PostgresqlCursor
-from nexusql.backends.postgresql.error_codes import BY_CLASS, BY_SQLSTATE, MISSING, REFUSALS
+from nexusql.backends.postgresql.error_codes import BY_CLASS, BY_SQLSTATE, MISSING, READ_ONLY, REFUSALS
 from nexusql.backends.postgresql.syntax import SYNTAX
 from nexusql.backends.postgresql.values import PostgresqlValues, array_literal, fit, folded
 from nexusql.backends.values import Adapter
@@ -56,6 +56,7 @@ LIBPQ_OPTIONS = frozenset(
     sslnegotiation sslpassword sslrootcert sslsni target_session_attrs tcp_user_timeout
     """.split()
 )
+WRITABLE = ("read-write", "primary")  # values of target_session_attrs
 SSLMODES = {"verify-full": "verify-full", "require": "require", "prefer": "prefer", "off": "disable"}
 
 _STATUS = {
@@ -81,6 +82,7 @@ class PostgresqlBackend(CommonBackend):
     syntax = SYNTAX
     capabilities = Capabilities(cursor_transactions=True)
     fits = True
+    misfits = frozenset({"42804"})
 
     def __init__(self, values: PostgresqlValues, json_loads: Callable[[str], Any] | None = None) -> None:
         super().__init__(values)
@@ -218,6 +220,12 @@ class PostgresqlBackend(CommonBackend):
                 kind = OperationalError  # cancelled by someone, not by a time limit
         return driver_error(kind, error, sqlstate=sqlstate, code=sqlstate, sql=sql)
 
+    def is_misplaced(self, error: Error, raw: Raw) -> bool:
+        """A write was refused by a server that was chosen because it took writes, maybe by the environment."""
+        if error.sqlstate != READ_ONLY or raw.closed:
+            return False
+        return raw.get_dsn_parameters().get("target_session_attrs") in WRITABLE
+
     def dooms(self, error: Error) -> bool:
         """Never: a savepoint survives every error."""
         return False
@@ -281,7 +289,8 @@ def _parameters(config: ConnectionConfig, timeout: float) -> dict[str, str]:
         "dbname": config.database_name,
     }
     # With several hosts each gets its part of the time; a single one has all of it, which is counted outside.
-    share = max(2, int(timeout / len(config.hosts))) if len(config.hosts) > 1 else ceil(timeout) + 1
+    rounds = 2 if options.get("target_session_attrs") == "prefer-standby" else 1
+    share = max(1, int(timeout / (rounds * len(config.hosts)))) if len(config.hosts) > 1 else ceil(timeout) + 1
     return {
         "fallback_application_name": "nexusql",
         "connect_timeout": str(share),

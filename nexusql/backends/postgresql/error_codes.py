@@ -26,12 +26,14 @@ from nexusql.errors import (
     UniqueViolation,
 )
 
+READ_ONLY = "25006"  # the transaction, or the server
+
 BY_SQLSTATE: dict[str, type[Error]] = {
     "23502": NotNullViolation,
     "23503": ForeignKeyViolation,
     "23505": UniqueViolation,
     "23514": CheckViolation,
-    "25006": OperationalError,  # read-only transaction or server
+    READ_ONLY: OperationalError,
     "25P02": TransactionAborted,
     "25P03": ConnectionLost,  # idle_in_transaction_session_timeout
     "40001": SerializationFailure,
