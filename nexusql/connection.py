@@ -128,10 +128,10 @@ class Connection:
 
         `duplicates` tells afterwards whether two columns of the result had one name.
         """
+        rows = Rows()
         try:
             cursor = self._execute(statement.text, args)
             description = cursor.description
-            rows = Rows()
             if description is None:
                 self.duplicates = False
                 if cursor.rowcount > 0:
@@ -144,6 +144,7 @@ class Connection:
                 rows.rowcount = len(rows)
             return rows
         except Exception as error:
+            rows.clear()  # which this frame would keep for as long as the error is kept, and memory may be what lacks
             raise self._failure(error, statement) from error
         except BaseException:
             self._interrupted()

@@ -9,6 +9,7 @@ line under the same lock, so nothing is ever handed to nobody.
 import contextvars
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -358,7 +359,7 @@ class Pool(Generic[C]):
 
     def _refill(self) -> None:
         """See to `min_size` where connecting works, by a thread that ends when done, so that no caller waits for it."""
-        if not self._ledger.is_short(self._min_size) or not self._refilling.acquire(blocking=False):
+        if not self._ledger.is_short(self._min_size) or _lacks_memory() or not self._refilling.acquire(blocking=False):
             return
         # An empty context: it must not see the transaction that the calling thread may be in.
         run = contextvars.Context().run
@@ -399,6 +400,12 @@ class Pool(Generic[C]):
         self._begin()
         if parents.closed:
             self._ledger.close()
+
+
+def _lacks_memory() -> bool:
+    """Whether that is why a connection comes back: Python waits for ever for a thread that has too little to begin."""
+    error = sys.exc_info()[1]
+    return isinstance(error, MemoryError) or isinstance(error and error.__cause__, MemoryError)
 
 
 def _after_fork_in_child() -> None:

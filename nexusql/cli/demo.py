@@ -84,7 +84,7 @@ def as_written(row: Record, like: Record) -> Record:
             return datetime.fromisoformat(value)
         if isinstance(model, dict) and isinstance(value, str):
             return json.loads(value)
-        return value
+        return str(value) if isinstance(value, uuid.UUID) else value  # where some library has told the driver so
 
     return {name: convert(row[name], model) for name, model in like.items()}
 

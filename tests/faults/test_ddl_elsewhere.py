@@ -2,6 +2,9 @@
 comes, and nothing that was remembered stands in the way for good."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Literal
 
 import pytest
 
@@ -106,3 +109,49 @@ def test_a_statement_prepared_by_string_is_refused_and_the_session_goes_on(
         tx.execute("DEALLOCATE everything")
         assert tx.fetch_one("SELECT * FROM t WHERE id = 1") == {"id": 1, "a": "x", "b": None}
     assert other.fetch_value("SELECT COUNT(*) FROM t") == 2
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("before", "after", "value", "expected"),
+    [
+        ("BIGINT", "DOUBLE PRECISION", 7, 7.0),
+        ("BIGINT", "TIMESTAMP", datetime(2026, 1, 2, 3), datetime(2026, 1, 2, 3)),
+        ("DOUBLE PRECISION", "BIGINT", 7.0, 7),
+        ("INTEGER", "DATE", date(2026, 1, 2), date(2026, 1, 2)),
+        ("TEXT", "BYTEA", b"text", b"text"),
+        ("JSON", "TEXT", "[1]", "[1]"),
+        ("DATE", "INTEGER", 7, 7),
+    ],
+)
+@pytest.mark.parametrize("on_error", ["raise", "report"])
+def test_no_bytes_are_taken_for_a_value_of_another_type(
+    db: DatabaseManager,
+    other: DatabaseManager,
+    before: str,
+    after: str,
+    value: object,
+    expected: object,
+    on_error: Literal["raise", "report"],
+) -> None:
+    """Types of one width among them, whose binary forms the server cannot tell apart."""
+
+    def change(kind: str) -> None:
+        other.execute("ALTER TABLE t DROP COLUMN IF EXISTS v")
+        other.execute(f"ALTER TABLE t ADD COLUMN v {kind}")
+
+    def write(first: int) -> None:
+        db.bulk_insert("t", [{"id": number, "v": value} for number in range(first, first + 5)], on_error=on_error)
+
+    change(before)
+    db.bulk_insert("t", [{"id": 10, "v": None}])
+    change(after)
+    with suppress(Error):
+        write(20)
+    write(30)
+    found = [row["v"] for row in db.execute("SELECT v FROM t WHERE id >= 20")]
+    found = [bytes(each) if isinstance(each, memoryview) else each for each in found]
+    assert found in ([expected] * 5, [expected] * 10)
+    with db.transaction() as tx:
+        tx.bulk_insert("t", [{"id": 50, "v": value}])
+    assert db.fetch_value("SELECT COUNT(*) FROM t WHERE id = 50") == 1

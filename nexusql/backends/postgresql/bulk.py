@@ -7,6 +7,8 @@ from io import BytesIO
 from itertools import count, islice
 from typing import Any
 
+import psycopg2
+
 from nexusql._speedups import STR, UNFIT, binary_rows, copy_rows
 from nexusql.backends.base import Raw
 from nexusql.backends.bulk import (
@@ -19,19 +21,23 @@ from nexusql.backends.bulk import (
     column_list,
     conflict_clause,
 )
-from nexusql.backends.postgresql.catalogue import Run, describe
+from nexusql.backends.errors import driver_error
+from nexusql.backends.postgresql.catalogue import Run, describe, types
 from nexusql.backends.postgresql.copybinary import whole, wire_forms
 from nexusql.backends.postgresql.copytext import form
 from nexusql.backends.postgresql.syntax import SYNTAX
 from nexusql.backends.tables import Column, Table
 from nexusql.backends.values import Values
-from nexusql.errors import Error, OperationalError
+from nexusql.errors import DataError, Error, OperationalError
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
 
 PIECE = 1 << 18  # bytes that psycopg2 asks for at a time
 ROWS = 100  # of one INSERT, where COPY is closed
 PLACE = "nexusql_place"  # the column that numbers the rows of a temporary table
+
+STALE = "22P03"  # invalid_binary_representation: the table is not what it was when it was described
+_MISREAD = frozenset({STALE, "08P01"})  # what a value of another type is to the server, when it does not fit at all
 
 # What PL/pgSQL raises, and what is longer than an index or a page can hold.
 _ROW_CODES = frozenset({"P0001", "P0002", "P0003", "P0004", "54000"})
@@ -161,6 +167,7 @@ class CopyWriter(TextWriter):
         kinds = (target.table.columns[name].type for name in target.columns)
         self._forms = wire_forms(values, kinds) if self._drawn is None else None  # what is drawn is known as text
         self._binary: list[bytes] = []
+        self._certain = True
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Write rows in binary form, as far as they have one, and those behind as text."""
@@ -197,8 +204,30 @@ class CopyWriter(TextWriter):
             self.ids += [self.target.value(record, str(self.target.returning)) for record in self._records]
             self._records = []
         if pieces:
-            self.stored += _copy(raw, self.target.table.sql, self._columns, whole(pieces), " BINARY")
+            self._certain = False
+            try:
+                self.stored += _copy(raw, self.target.table.sql, self._columns, whole(pieces), " BINARY")
+            except psycopg2.Error as error:
+                if error.pgcode in _MISREAD:
+                    raise driver_error(DataError, error, sqlstate=STALE, code=error.pgcode) from error
+                raise
         super().flush(raw)
+
+    def settle(self, raw: Raw) -> None:
+        """See that what was written in binary form was read as what it is: a type that another session has changed
+        before could have made something else of it. From the COPY to the end of the transaction none can change."""
+        if self._certain:
+            return
+        table = self.target.table
+        now = types(self._run, raw, table.sql)
+        changed = [name for name in self.target.columns if now.get(name) != table.columns[name].type]
+        if changed:
+            error = DataError(
+                f"the type of {', '.join(changed)} has been changed by another session; nothing was written"
+            )
+            error.sqlstate = STALE
+            raise error
+        self._certain = True
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
         if self._drawn is not None:

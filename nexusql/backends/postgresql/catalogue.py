@@ -59,6 +59,18 @@ SELECT CASE WHEN c.relkind = 'v' THEN 'it is a view'
 """
 
 
+_TYPES = f"""
+SELECT a.attname, pg_catalog.format_type(b.oid, NULL) FROM pg_catalog.pg_attribute AS a {BASE_TYPE}
+ WHERE a.attrelid = pg_catalog.to_regclass(%(name)s) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+
+def types(run: Run, raw: Raw, quoted: str) -> dict[str, str]:
+    """The types of a table's columns, as format_type() gives them without their modifiers; a domain counts as the type
+    it stands on."""
+    return dict(run(raw, _TYPES, {"name": quoted}).fetchall())
+
+
 def describe(run: Run, raw: Raw, table: str) -> Table | None:
     """From the system catalogues; a domain counts as the type it stands on."""
     parts = table_parts(table)[-2:]  # PostgreSQL knows no database but the current one

@@ -14,9 +14,9 @@ from nexusql.backends.deadline import cut, cut_after, readiness, within
 from nexusql.backends.errors import driver_error
 from nexusql.backends.names import name_parts
 from nexusql.backends.options import checked_options
-from nexusql.backends.postgresql.bulk import PostgresqlBulk
+from nexusql.backends.postgresql.bulk import STALE, PostgresqlBulk
 from nexusql.backends.postgresql.cancel import CancelKey
-from nexusql.backends.postgresql.catalogue import BASE_TYPE
+from nexusql.backends.postgresql.catalogue import types
 from nexusql.backends.postgresql.cursor import PostgresqlCursor
 from nexusql.backends.postgresql.error_codes import BY_CLASS, BY_SQLSTATE, MISSING, READ_ONLY, REFUSALS
 from nexusql.backends.postgresql.syntax import SYNTAX
@@ -82,7 +82,7 @@ class PostgresqlBackend(CommonBackend):
     syntax = SYNTAX
     capabilities = Capabilities(cursor_transactions=True)
     fits = True
-    misfits = frozenset({"42804"})
+    misfits = frozenset({"42804", STALE})
 
     def __init__(self, values: PostgresqlValues, json_loads: Callable[[str], Any] | None = None) -> None:
         super().__init__(values)
@@ -247,18 +247,12 @@ class PostgresqlBackend(CommonBackend):
         )
 
     def column_types(self, raw: Raw, table: str) -> Mapping[str, str]:
-        """Types as format_type() gives them without their modifiers; a domain counts as the type it stands on."""
+        """See nexusql.backends.postgresql.catalogue.types."""
         parts = name_parts(table)[-2:]  # PostgreSQL knows no database but the current one
         if not parts:
             return {}
         name = ".".join('"' + folded(*part).replace('"', '""') + '"' for part in parts)
-        cursor = self.execute(
-            raw,
-            f"SELECT a.attname, pg_catalog.format_type(b.oid, NULL) FROM pg_catalog.pg_attribute AS a {BASE_TYPE}"
-            " WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped",
-            [name],
-        )
-        return dict(cursor.fetchall())
+        return types(self.execute, raw, name)
 
 
 def make(
