@@ -27,7 +27,7 @@ interpreted := NEXUSQL_PURE=1 NEXUSQL_REQUIRE_SPEEDUPS= NEXUSQL_EXPECT=python
 # `pytest`, not `python -m pytest`: that would put the checkout before an installed package.
 pytest := $(bin)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 # What these test has no part in the core that could differ; `make test-full` runs them interpreted, too.
-indifferent := aio cli clients faults migrations pool project typing
+indifferent := aio backends cli clients faults groups migrations mssql observing pool project transactions typing
 services := $(bin)/python scripts/services
 
 .DEFAULT_GOAL := help

@@ -228,7 +228,7 @@ def test_where_building_fails_the_stream_ends_and_the_connection_lives(
     assert engine is not None
     with numbers.transaction() as tx:
         for source in (outside(engine), InTransaction(tx)):
-            rows = Stream(source, "SELECT a.i FROM numbers a, numbers b ORDER BY a.i", None, 10, build)
+            rows = Stream(source, "SELECT a.i FROM numbers a JOIN numbers b ON b.i < 100 ORDER BY a.i", None, 10, build)
             with pytest.raises(ZeroDivisionError):
                 list(rows)
             with pytest.raises(InterfaceError, match="closed before its end"):
