@@ -1,7 +1,7 @@
 """What holds for any text: literals, comments and names survive, native text passes, operands end where they end."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexusql.errors import SQLSyntaxError, TranslationError
@@ -138,6 +138,7 @@ CHUNKS = [
 
 @pytest.mark.parametrize(("dialect", "modes"), TARGETS)
 @given(words=st.lists(st.sampled_from(VOCABULARY) | st.sampled_from(CHUNKS), max_size=20))
+@example(words=["@>", "text[]"])
 def test_any_text_is_translated_or_refused(dialect: str, modes: SessionModes, words: list[str]) -> None:
     sql = " ".join(words)
     refused: SQLSyntaxError | TranslationError | None = None

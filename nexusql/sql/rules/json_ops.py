@@ -191,6 +191,8 @@ def json_containment(contains: str | None) -> Rule:
                 raise rewrite.refuse(f"{operator(tokens, i)} (JSON containment) cannot be said here", i)
             right = tokens.next(i + 1)
             start, end = operand_start(tokens, i), operand_end(tokens, right, ARITHMETIC)
+            if not (0 <= start < i and right < end):
+                continue  # without two operands it is the server's to refuse
             sides = [tokens[start : tokens.prev(i) + 1], tokens[right:end]]
             if operator(tokens, i) == "<@":
                 sides.reverse()
