@@ -56,11 +56,17 @@ class GroupCommit:
 
 
 class _Entry:
-    """One caller's row. `told` is called, in any thread, when the outcome is known."""
+    """One caller's row. When its outcome is known a thread's `gate` is released, and a task's `future` has a result."""
 
-    __slots__ = ("args", "error", "loop", "params", "rows", "size", "statement", "taken", "told", "withdrawn")
+    __slots__ = ("args", "error", "future", "gate", "params", "rows", "size", "statement", "taken", "withdrawn")
 
-    def __init__(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> None:
+    def __init__(
+        self,
+        statement: Statement,
+        args: Sequence[Any] | None,
+        params: Params,
+        future: "asyncio.Future[None] | None" = None,
+    ) -> None:
         self.statement = statement
         self.args = args
         self.params: Any = dict(params) if isinstance(params, Mapping) else tuple(params or ())  # as they are now
@@ -71,8 +77,8 @@ class _Entry:
         self.taken = self.withdrawn = False
         self.rows = Rows()
         self.error: Exception | None = None
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.told: Callable[[], object]
+        self.gate = threading.Lock() if future is None else None
+        self.future = future
 
     def outcome(self) -> Rows:
         """What the caller gets."""
@@ -108,9 +114,9 @@ class Groups:
     def write(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
         """Have a row written; for threads. Raises what `execute` raises for it."""
         entry = _Entry(statement, args, params)
-        gate = threading.Lock()
+        gate = entry.gate
+        assert gate is not None
         gate.acquire()
-        entry.told = gate.release
         self._add(entry)
         call = current_call.get()
         try:
@@ -124,10 +130,8 @@ class Groups:
 
     async def write_async(self, statement: Statement, args: Sequence[Any] | None, params: Params) -> Rows:
         """Have a row written; for tasks. One that is cancelled early enough has its row left out."""
-        entry = _Entry(statement, args, params)
-        entry.loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = entry.loop.create_future()
-        entry.told = partial(_wake, future)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = _Entry(statement, args, params, future)
         self._add(entry)
         try:
             await future
@@ -271,28 +275,24 @@ def _copy(error: Error) -> Error:
     return copied
 
 
-def _wake(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+def _wake_all(futures: "Iterable[asyncio.Future[None]]") -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
 
 
 def _tell(entries: Iterable[_Entry], error: Callable[[], Exception | None]) -> None:
     """Tell the callers; those of one event loop together, for each message wakes it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for entry in entries:
         entry.error = error()
-        if entry.loop is None:
-            entry.told()
-        else:
-            by_loop.setdefault(entry.loop, []).append(entry)
+        if entry.gate is not None:
+            entry.gate.release()
+        elif entry.future is not None:
+            by_loop.setdefault(entry.future.get_loop(), []).append(entry.future)
     for loop, told in by_loop.items():
         with suppress(RuntimeError):  # the event loop is closed
-            loop.call_soon_threadsafe(_tell_all, told)
-
-
-def _tell_all(entries: Iterable[_Entry]) -> None:
-    for entry in entries:
-        entry.told()
+            loop.call_soon_threadsafe(_wake_all, told)
 
 
 _all: "weakref.WeakSet[Groups]" = weakref.WeakSet()

@@ -69,9 +69,10 @@ class _Job(Generic[T]):
             self.error = error
         if self.call.finish():
             self.undo()
-        self.let_go()
-        with suppress(RuntimeError):  # the event loop is closed
-            self._loop.call_soon_threadsafe(self._tell)
+        try:
+            self._loop.call_soon_threadsafe(self._tell)  # once, for each wakes the event loop
+        except RuntimeError:  # it is closed
+            self.let_go()
 
     def let_go(self) -> None:
         """The slot is needed no longer. It is also forgotten, for what gives it back may refer to this very job."""
@@ -79,6 +80,7 @@ class _Job(Generic[T]):
         release()
 
     def _tell(self) -> None:
+        self.let_go()
         self.ended = True
         _wake(self._waiter)
 

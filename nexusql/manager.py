@@ -278,10 +278,13 @@ class DatabaseManager(Calls, DatabaseInterface):
                 set_open(transaction.engine, None)
 
     def _groups_of(self, engine: Engine) -> Groups:
-        with self._installing:
-            if self._groups is None or self._groups.engine is not engine:
-                self._groups = Groups(engine, self._group_commit or GroupCommit())
-            return self._groups
+        groups = self._groups
+        if groups is None or groups.engine is not engine:
+            with self._installing:
+                groups = self._groups
+                if groups is None or groups.engine is not engine:
+                    groups = self._groups = Groups(engine, self._group_commit or GroupCommit())
+        return groups
 
     @overload
     async def execute_async(

@@ -103,10 +103,14 @@ class Gate:
 
     def leave(self) -> None:
         """Let the next one in."""
+        here = _running_loop()
         with self._lock:
             while self._waiting:
                 waiter = self._waiting.popleft()
                 waiter.granted = True
+                if waiter.loop is here:
+                    _answer(waiter.future, True)
+                    return
                 try:
                     waiter.loop.call_soon_threadsafe(_answer, waiter.future, True)
                     return
@@ -134,6 +138,13 @@ class Gate:
         if waiter.granted and pass_on:
             self.leave()
         return waiter.granted
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _answer(future: "asyncio.Future[bool]", let_in: bool) -> None:
