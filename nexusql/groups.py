@@ -30,10 +30,11 @@ from nexusql.errors import (
     NotConnectedError,
     PoolTimeout,
 )
-from nexusql.interrupts import SLICE, current_call, limited
+from nexusql.interrupts import SLICE, TimeLimit, current_call, limited
 from nexusql.results import Rows
 from nexusql.shapes import BulkOptions, StatementShapes, Unsuitable
 from nexusql.sql.statement import Statement
+from nexusql.workers import answer
 
 logger = logging.getLogger("nexusql.groups")
 
@@ -219,11 +220,7 @@ class Groups:
             return
         statement = entries[0].statement
         try:
-            limit = self.engine.options.statement_timeout
-            if limit is None:
-                self._store_together(statement, entries)
-            else:
-                limited(limit, lambda: self._store_together(statement, entries))
+            limited(self._limit(), lambda: self._store_together(statement, entries))
         except Unsuitable:
             self._unsuitable.add(statement.source)
             for entry in entries:
@@ -253,16 +250,14 @@ class Groups:
         with TransactionBlock(self.engine) as transaction, transaction.unit(savepoint=False) as connection:
             yield connection
 
+    def _limit(self) -> TimeLimit:
+        return TimeLimit(self.engine.options.statement_timeout)
+
     def _store_alone(self, entry: _Entry) -> None:
         """As without a group: what the row's own error is, is seen here."""
         error: Exception | None = None
-        run = self.engine.run
         try:
-            limit = self.engine.options.statement_timeout
-            if limit is None:
-                entry.rows = run(entry.statement, entry.args, entry.params)
-            else:
-                entry.rows = limited(limit, lambda: run(entry.statement, entry.args, entry.params))
+            entry.rows = limited(self._limit(), lambda: self.engine.run(entry.statement, entry.args, entry.params))
         except Exception as reason:
             error = reason
         _tell([entry], lambda: error)
@@ -277,8 +272,7 @@ def _copy(error: Error) -> Error:
 
 def _wake_all(futures: "Iterable[asyncio.Future[None]]") -> None:
     for future in futures:
-        if not future.done():
-            future.set_result(None)
+        answer(future, None)
 
 
 def _tell(entries: Iterable[_Entry], error: Callable[[], Exception | None]) -> None:

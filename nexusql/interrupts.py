@@ -56,7 +56,7 @@ class _Stop(threading.Thread):
             if not self.gently:
                 self.session.cancel()
             left = until - monotonic()
-            if self._over.wait(max(min(left, left if self.gently else AGAIN), 0)):
+            if self._over.wait(max(left if self.gently else min(left, AGAIN), 0)):
                 return
             if monotonic() >= until:
                 break

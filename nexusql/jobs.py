@@ -19,7 +19,7 @@ from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine
 from nexusql.errors import Error, NotConnectedError, OperationalError, PoolTimeout, TransactionWarning
 from nexusql.interrupts import Call, TimeLimit, current_call
-from nexusql.workers import Gate, Slot, blocks_own_thread, mark_job, responsible
+from nexusql.workers import Gate, Slot, answer, blocks_own_thread, mark_job, responsible
 
 if TYPE_CHECKING:
     from nexusql.transaction import Transaction
@@ -82,7 +82,7 @@ class _Job(Generic[T]):
     def _tell(self) -> None:
         self.let_go()
         self.ended = True
-        _wake(self._waiter)
+        answer(self._waiter, None)
 
     async def end(self) -> T:
         """Wait for the end of the call. Raises what it has raised; CancelledError where the task is cancelled."""
@@ -104,7 +104,7 @@ class _Job(Generic[T]):
         deadline = monotonic() + PATIENCE
         while not self.ended and monotonic() < deadline:
             self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(max(deadline - monotonic(), 0), _wake, self._waiter)
+            timer = self._loop.call_later(max(deadline - monotonic(), 0), answer, self._waiter, None)
             with suppress(asyncio.CancelledError):  # further cancellations do not end the wait
                 await self._waiter
             timer.cancel()
@@ -140,11 +140,6 @@ class _Job(Generic[T]):
 
 def _nothing() -> None:
     return
-
-
-def _wake(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 async def run_job(

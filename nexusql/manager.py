@@ -238,18 +238,18 @@ class DatabaseManager(Calls, DatabaseInterface):
         its rows do not fit the class: ProgrammingError for the columns, DataError for the first such row.
         """
         limit = self._options.statement_timeout if timeout is None else timeout
-        # One with a time limit of its own is not kept waiting by others.
-        grouped = (self._group_commit is not None if group_commit is None else group_commit) and timeout is None
+        if timeout is not None:
+            group_commit = False  # what has a time limit of its own is not kept waiting by others
         if limit is not None:
-            return limited(limit, lambda: self._execute(sql, params, into, grouped))
-        return self._execute(sql, params, into, grouped)
+            return limited(limit, lambda: self._execute(sql, params, into, group_commit))
+        return self._execute(sql, params, into, group_commit)
 
     def _execute_within(self, limit: TimeLimit, sql: str, params: Params, into: Any) -> Rows[Any]:
         if limit.seconds is None:
             return self.execute(sql, params, into=into, group_commit=False)
         return limited(limit, lambda: self._execute(sql, params, into, False))
 
-    def _execute(self, sql: str, params: Params, into: Any, grouped: bool) -> Rows[Any]:
+    def _execute(self, sql: str, params: Params, into: Any, group_commit: bool | None) -> Rows[Any]:
         engine = self._engine
         if engine is None:
             raise NotConnectedError("Database not connected")
@@ -260,7 +260,7 @@ class DatabaseManager(Calls, DatabaseInterface):
         statement, args = engine.prepare(sql, params, engine.modes)
         if statement.control is not None:
             return control_by_string(engine, statement.control)
-        if grouped and statement.insert is not None and not _on_event_loop():
+        if statement.insert is not None and self._is_grouped(group_commit) and not _on_event_loop():
             groups = self._groups_of(engine)
             if groups.takes(statement):
                 return groups.write(statement, args, params)
@@ -276,6 +276,9 @@ class DatabaseManager(Calls, DatabaseInterface):
             # Who has ended it, or owns it, goes on without; a straggler must not commit by itself from here on.
             if transaction.by_string and not transaction.is_open and (was_open or transaction.owner == responsible()):
                 set_open(transaction.engine, None)
+
+    def _is_grouped(self, group_commit: bool | None) -> bool:
+        return self._group_commit is not None if group_commit is None else group_commit
 
     def _groups_of(self, engine: Engine) -> Groups:
         groups = self._groups
@@ -317,7 +320,7 @@ class DatabaseManager(Calls, DatabaseInterface):
     ) -> Rows[Any]:
         """`execute` on a worker thread; its statement is cancelled at the server when the awaiting task is."""
         engine = self._engine
-        grouped = (self._group_commit is not None if group_commit is None else group_commit) and timeout is None
+        grouped = timeout is None and self._is_grouped(group_commit)
         if engine is not None and grouped and open_in(engine) is None:
             statement, args = engine.prepare(sql, params, engine.modes)
             groups = self._groups_of(engine)

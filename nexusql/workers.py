@@ -9,6 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from queue import SimpleQueue
+from typing import TypeVar
+
+T = TypeVar("T")
 
 GUESTS = 64
 
@@ -88,7 +91,7 @@ class Gate:
                 return
             waiter = _Waiter()
             self._waiting.append(waiter)
-        timer = None if seconds is None else waiter.loop.call_later(seconds, _answer, waiter.future, False)
+        timer = None if seconds is None else waiter.loop.call_later(seconds, answer, waiter.future, False)
         try:
             if await waiter.future:
                 return
@@ -109,10 +112,10 @@ class Gate:
                 waiter = self._waiting.popleft()
                 waiter.granted = True
                 if waiter.loop is here:
-                    _answer(waiter.future, True)
+                    answer(waiter.future, True)
                     return
                 try:
-                    waiter.loop.call_soon_threadsafe(_answer, waiter.future, True)
+                    waiter.loop.call_soon_threadsafe(answer, waiter.future, True)
                     return
                 except RuntimeError:  # its event loop is closed
                     continue
@@ -147,9 +150,10 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _answer(future: "asyncio.Future[bool]", let_in: bool) -> None:
+def answer(future: "asyncio.Future[T]", result: T) -> None:
+    """Give a future its result, unless it has one or was cancelled; in the thread of its event loop."""
     if not future.done():
-        future.set_result(let_in)
+        future.set_result(result)
 
 
 class Slot:

@@ -114,7 +114,7 @@ with DatabaseManager(url) as db:
 """
 
 
-def run(body: str, *arguments: object) -> None:
+def assert_runs(body: str, *arguments: object) -> None:
     """Run a program that must not fail."""
     command = [sys.executable, "-W", "error", "-c", CHILD + body, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -123,13 +123,13 @@ def run(body: str, *arguments: object) -> None:
 
 @pytest.mark.skipif(IMPLEMENTATION == "python", reason="an interpreter without any memory cannot say so")
 def test_without_memory_for_all_rows_there_is_an_error_and_a_stream_goes_on(database_url: str) -> None:
-    run(MEMORY, database_url, ROWS, WIDTH)
+    assert_runs(MEMORY, database_url, ROWS, WIDTH)
 
 
 def test_without_descriptors_all_are_served_by_the_connections_there_are(database_url: str) -> None:
-    run(DESCRIPTORS, database_url)
+    assert_runs(DESCRIPTORS, database_url)
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_without_space_on_the_disk_what_was_stored_stays(database_url: str) -> None:
-    run(DISK, database_url)
+    assert_runs(DISK, database_url)
