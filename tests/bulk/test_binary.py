@@ -153,24 +153,28 @@ def tx() -> Iterator[Transaction]:
 def ways(db: Any, name: str = "t", order: str = "id") -> list[str]:
     """How each row came."""
     statements = [via for (via,) in stored(db, "via", name, order)]
-    return ["binary" if via.endswith(" BINARY") else "text" if "COPY" in via else "other" for via in statements]
+    return ["binary" if via.endswith(" BINARY") else "text" if "COPY" in via else "insert" for via in statements]
 
 
-def both(tx: Transaction, rows: list[dict[str, Any]], **options: Any) -> list[str]:
-    """Check that rows are stored as INSERT stores them; gives how each came."""
+def both(tx: Transaction, rows: list[dict[str, Any]], size: int | None) -> list[str]:
+    """Check that rows are stored as INSERT stores them, and by one those that are the only ones of their chunk with the
+    same keys; gives how the others came."""
     rows = [{"id": number, **row} for number, row in enumerate(rows)]
     with undone(tx):
         for row in rows:
             names = ", ".join(f'"{name}"' for name in row)
             tx.execute(f"INSERT INTO slow ({names}) VALUES ({', '.join(map(':{}'.format, row))})", row)
-        result = tx.bulk_insert("fast", rows, **options)
-        assert (result.rowcount, result.strategy) == (len(rows), "copy")
+        result = tx.bulk_insert("fast", rows, chunk_size=size)
+        assert result.rowcount == len(rows)
         # As text, which shows the blanks of JSON; but what an INSERT has -0.0 for is 0.
         listed = ", ".join(f'"{name}"' if name == "double" else f'"{name}"::text' for name in COLUMNS)
         slow, fast = (tx.execute(f"SELECT {listed} FROM {name} ORDER BY id") for name in ("slow", "fast"))
         found = ways(tx, "fast")
     assert list(fast) == list(slow)
-    return found
+    groups = [(number // (size or len(rows)), frozenset(row)) for number, row in enumerate(rows)]
+    alone = [groups.count(group) == 1 for group in groups]
+    assert [way == "insert" for way in found] == alone
+    return [way for way in found if way != "insert"]
 
 
 def rows_of(values: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -183,11 +187,11 @@ def rows_of(values: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[list
 
 @settings(max_examples=FEW, suppress_health_check=list(HealthCheck))
 @given(rows=rows_of({name: values for name, (_, values) in COLUMNS.items()}), size=st.sampled_from([None, 1, 2]))
-@example(rows=EDGES, size=None)
+@example(rows=[edge for edge in EDGES for _ in "ab"], size=None)
 def test_binary_rows_are_stored_as_an_insert_stores_them(
     tx: Transaction, rows: list[dict[str, Any]], size: int | None
 ) -> None:
-    assert both(tx, rows, chunk_size=size) == ["binary"] * len(rows)
+    assert set(both(tx, rows, size)) <= {"binary"}
 
 
 @settings(max_examples=FEW, suppress_health_check=list(HealthCheck))
@@ -195,9 +199,7 @@ def test_binary_rows_are_stored_as_an_insert_stores_them(
 def test_so_are_those_behind_a_value_that_goes_as_text(tx: Transaction, data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(list(MIXED)), min_size=1, max_size=6, unique=True))
     row = st.fixed_dictionaries({name: st.none() | MIXED[name] for name in names})
-    found = both(
-        tx, data.draw(st.lists(row, min_size=1, max_size=6)), chunk_size=data.draw(st.sampled_from([None, 1, 2]))
-    )
+    found = both(tx, data.draw(st.lists(row, min_size=1, max_size=6)), data.draw(st.sampled_from([None, 1, 2])))
     assert found == sorted(found)  # binary, and from some row on text
 
 
@@ -246,9 +248,43 @@ def test_rows_keep_their_order_over_chunks(postgresql: DatabaseManager, on_error
 @pytest.mark.parametrize("kind", ["NUMERIC", "REAL", "INTERVAL", "TIME", "INTEGER[]", "NAME", '"char"', "INET"])
 def test_a_table_with_another_type_goes_as_text(postgresql: DatabaseManager, kind: str) -> None:
     with table(postgresql, f"id INTEGER, a {kind}, {VIA}"):
-        assert postgresql.bulk_insert("t", [{"id": 1, "a": None}]).strategy == "copy"
-        assert postgresql.bulk_insert("t", [{"id": 2}]).strategy == "copy"
-        assert ways(postgresql) == ["text", "binary"]  # but for rows that leave that column out
+        assert postgresql.bulk_insert("t", [{"id": n, "a": None} for n in (1, 2)]).strategy == "copy"
+        assert postgresql.bulk_insert("t", [{"id": n} for n in (3, 4)]).strategy == "copy"
+        assert ways(postgresql) == ["text"] * 2 + ["binary"] * 2  # these leave that column out
+
+
+def test_a_row_by_itself_goes_by_insert(postgresql: DatabaseManager) -> None:
+    with table(postgresql, f"id SERIAL PRIMARY KEY, a REAL, b INTEGER, {VIA}"):
+        for known in ({}, {"a": 1.5}, {"a": 1.5, "b": 7}, {"b": 7}):
+            result = postgresql.bulk_insert("t", [known], returning="id")
+            assert (result.rowcount, result.strategy, len(result.ids)) == (1, "rows", 1)
+            assert postgresql.fetch_one("SELECT a, b FROM t WHERE id = :id", {"id": result.ids[0]}) == {
+                "a": known.get("a"),
+                "b": known.get("b"),
+            }
+        assert postgresql.bulk_insert("t", [{"b": 8}]).strategy == "values"
+        assert postgresql.bulk_insert("t", [{"id": 98, "b": 8}], returning="id").ids == [98]
+        assert set(ways(postgresql)) == {"insert"}
+
+
+def test_a_row_that_is_left_over_goes_by_insert(postgresql: DatabaseManager) -> None:
+    with table(postgresql, f"id INTEGER, {VIA}"):
+        result = postgresql.bulk_insert("t", [(n,) for n in range(5)], columns=["id"], chunk_size=2)
+        assert (result.rowcount, result.strategy) == (5, "copy")
+        assert ways(postgresql) == ["binary"] * 4 + ["insert"]
+
+
+def test_a_row_by_itself_is_what_it_was_when_it_was_taken(postgresql: DatabaseManager) -> None:
+    def reused() -> Iterator[dict[str, Any]]:
+        row = {"id": 1, "a": [1]}
+        yield row
+        row["id"] = 2
+        row["a"].append(2)  # type: ignore[attr-defined]
+
+    with table(postgresql, f"id INTEGER, a JSONB, {VIA}"):
+        postgresql.bulk_insert("t", reused())
+        assert stored(postgresql, "id, a") == [(1, [1])]
+        assert ways(postgresql) == ["insert"]
 
 
 def test_drawn_keys_and_conflicts_go_as_text(postgresql: DatabaseManager) -> None:
@@ -256,7 +292,7 @@ def test_drawn_keys_and_conflicts_go_as_text(postgresql: DatabaseManager) -> Non
         assert postgresql.bulk_insert("t", [{"a": 1}, {"a": 2}], returning="id").ids == [1, 2]
         assert postgresql.bulk_insert("t", [{"id": 3, "a": 3}], on_conflict="ignore").rowcount == 1
         assert postgresql.bulk_insert("t", [{"id": 4, "a": 4}], returning="id").ids == [4]
-        assert ways(postgresql) == ["text", "text", "other", "binary"]
+        assert ways(postgresql) == ["text", "text", "insert", "insert"]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +381,7 @@ def test_a_key_that_is_there_twice_is_found(postgresql: DatabaseManager) -> None
             postgresql.bulk_insert("t", rows, columns=["id"])
         result = postgresql.bulk_insert("t", rows, columns=["id"], on_error="report")
         assert (result.rowcount, [refused.index for refused in result.errors]) == (30, list(range(30, 50)))
-        assert set(ways(postgresql)) == {"binary"}
+        assert set(ways(postgresql)) == {"binary", "insert"}
 
 
 def test_a_trigger_sees_the_rows(postgresql: DatabaseManager) -> None:
@@ -372,6 +408,6 @@ def test_a_database_in_another_encoding_has_the_text(postgresql: DatabaseManager
             assert [(refused.index, summary(refused.error)[1]) for refused in result.errors] == [(1, "22P05")]
             found = stored(db, "id, a, b, octet_length(a)")
             assert found == [(0, "éßÿ", {"ü": "éßÿ"}, 3), (2, "", {"ü": ""}, 0), (3, None, {"ü": None}, None)]
-            assert ways(db) == ["binary"] * 3
+            assert set(ways(db)) == {"binary", "insert"}
     finally:
         postgresql.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -218,14 +218,14 @@ def test_a_table_that_another_session_replaces_is_looked_at_again(
 def test_row_level_security_that_another_session_turns_on_is_noticed(postgresql: DatabaseManager, role: str) -> None:
     with as_role(postgresql, role) as limited, table(postgresql, "id INTEGER PRIMARY KEY"):
         postgresql.execute(f"GRANT ALL ON t TO {role}")
-        assert limited.bulk_insert("t", [{"id": 1}]).strategy == "copy"
+        assert limited.bulk_insert("t", [{"id": 1}, {"id": 2}]).strategy == "copy"
         postgresql.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
         postgresql.execute("CREATE POLICY all_rows ON t USING (TRUE)")
         with pytest.raises(Error, match="COPY FROM not supported with row-level security"):
-            limited.bulk_insert("t", [{"id": 2}])
+            limited.bulk_insert("t", [{"id": 3}, {"id": 4}])
         with pytest.warns(PerformanceWarning, match="row-level security is active on it"):
-            assert limited.bulk_insert("t", [{"id": 2}]).strategy == "values"
-        assert stored(postgresql) == [(1,), (2,)]
+            assert limited.bulk_insert("t", [{"id": 3}, {"id": 4}]).strategy == "values"
+        assert stored(postgresql) == [(1,), (2,), (3,), (4,)]
 
 
 def test_ddl_in_between_is_seen(shared: DatabaseManager) -> None:

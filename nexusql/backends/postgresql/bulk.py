@@ -1,10 +1,10 @@
 """Bulk writes on PostgreSQL: COPY, by way of a temporary table where keys may conflict; INSERT where COPY is closed."""
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 import psycopg2
@@ -25,6 +25,7 @@ from nexusql.backends.errors import driver_error
 from nexusql.backends.postgresql.catalogue import Run, describe, types
 from nexusql.backends.postgresql.copybinary import whole, wire_forms
 from nexusql.backends.postgresql.copytext import form
+from nexusql.backends.postgresql.insertion import Insertion
 from nexusql.backends.postgresql.syntax import SYNTAX
 from nexusql.backends.tables import Column, Table
 from nexusql.backends.values import Values
@@ -33,7 +34,6 @@ from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
 
 PIECE = 1 << 18  # bytes that psycopg2 asks for at a time
-ROWS = 100  # of one INSERT, where COPY is closed
 PLACE = "nexusql_place"  # the column that numbers the rows of a temporary table
 
 STALE = "22P03"  # invalid_binary_representation: the table is not what it was when it was described
@@ -44,8 +44,6 @@ _ROW_CODES = frozenset({"P0001", "P0002", "P0003", "P0004", "54000"})
 # Where the server's source reports a RAISE with a code of its own, and a policy of row-level security: that one has the
 # code of a missing privilege on the table.
 _ROW_FUNCTIONS = frozenset({"exec_stmt_raise", "ExecWithCheckOptions"})
-_ESCAPE = re.compile(r"\\(.)")
-_ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
 _serial = count(1)
 
@@ -138,6 +136,13 @@ class TextWriter(Writer):
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
         """Write rows of COPY text."""
 
+    def _insert(self, raw: Raw, insertion: Insertion, data: bytes, taken: int) -> None:
+        if not self.stored:
+            self.strategy = insertion.strategy
+        stored, ids = insertion.write(self._run, raw, data, taken)
+        self.stored += stored
+        self.ids += ids
+
 
 def _copy(raw: Raw, table: str, columns: str, data: bytes, options: str = "") -> int:
     cursor = raw.cursor()
@@ -149,7 +154,8 @@ def _copy(raw: Raw, table: str, columns: str, data: bytes, options: str = "") ->
 class CopyWriter(TextWriter):
     """COPY .. FROM STDIN: in binary form, which the server reads faster, up to the first value that has none.
 
-    From there on all goes as text, so that the server takes or refuses each value as it does its text.
+    From there on all goes as text, so that the server takes or refuses each value as it does its text. So does a row
+    that is flushed by itself: it goes by INSERT, which takes fewer messages.
     """
 
     strategy = "copy"
@@ -167,6 +173,8 @@ class CopyWriter(TextWriter):
         kinds = (target.table.columns[name].type for name in target.columns)
         self._forms = wire_forms(values, kinds) if self._drawn is None else None  # what is drawn is known as text
         self._binary: list[bytes] = []
+        self._in_binary = 0  # rows
+        self._first = b""  # the text of the first of them
         self._certain = True
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
@@ -184,12 +192,15 @@ class CopyWriter(TextWriter):
         forms, target = self._forms, self.target
         if forms is None:
             return super().take(first, rows, max_rows, kept)
-        room = max(MOST_BYTES - self.waiting, 0)
+        masks, converters, room = self._masks, self._converters, max(MOST_BYTES - self.waiting, 0)
+        if not self._binary:
+            self._first, *_ = copy_rows(first, iter(()), target.names, target.surplus, masks, converters, 1, room, None)
         data, taken, status, detail = binary_rows(
-            first, rows, target.names, target.surplus, forms, self._masks, self._converters, max_rows, room, kept
+            first, rows, target.names, target.surplus, forms, masks, converters, max_rows, room, kept
         )
         if taken:
             self._binary.append(data)
+            self._in_binary += taken
             self.waiting += len(data)
         if status != UNFIT:
             return Taken(taken, status, detail)
@@ -199,14 +210,16 @@ class CopyWriter(TextWriter):
 
     def flush(self, raw: Raw) -> None:
         """Write what was taken."""
-        pieces, self._binary = self._binary, []
+        pieces, count, self._binary, self._in_binary = self._binary, self._in_binary, [], 0
         if self._records is not None:
             self.ids += [self.target.value(record, str(self.target.returning)) for record in self._records]
             self._records = []
+        if count == 1 and not self._taken:
+            self._pieces, self._taken, pieces = [self._first], 1, []
         if pieces:
             self._certain = False
             try:
-                self.stored += _copy(raw, self.target.table.sql, self._columns, whole(pieces), " BINARY")
+                self._copy(raw, whole(pieces), " BINARY")
             except psycopg2.Error as error:
                 if error.pgcode in _MISREAD:
                     raise driver_error(DataError, error, sqlstate=STALE, code=error.pgcode) from error
@@ -230,6 +243,10 @@ class CopyWriter(TextWriter):
         self._certain = True
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
+        if taken == 1:
+            wanted = self.target if self._drawn is not None else replace(self.target, returning=None)
+            self._insert(raw, Insertion(wanted), data, 1)
+            return
         if self._drawn is not None:
             drawn = self._draw(raw, self._drawn, taken)
             self.ids += [value for value, _ in drawn]
@@ -237,7 +254,11 @@ class CopyWriter(TextWriter):
             fields, *_ = copy_rows(None, texts, None, False, (STR,), (str,), taken, MOST_BYTES * taken, None)
             lines = zip(data.split(b"\n")[:taken], fields.split(b"\n")[:taken], strict=True)
             data = b"".join([b"%b\t%b\n" % pair for pair in lines])
-        self.stored += _copy(raw, self.target.table.sql, self._columns, data)
+        self._copy(raw, data)
+
+    def _copy(self, raw: Raw, data: bytes, options: str = "") -> None:
+        self.strategy = CopyWriter.strategy
+        self.stored += _copy(raw, self.target.table.sql, self._columns, data, options)
 
     def _draw(self, raw: Raw, column: Column, number: int) -> list[tuple[Any, str | None]]:
         """Values of a column's default, as many as there are rows, each also as text: COPY returns none."""
@@ -269,7 +290,6 @@ class MergeWriter(TextWriter):
         names = (*target.columns, *self._drawn)
         self._columns = column_list(names, SYNTAX)
         self._likeness = (target.table.sql, tuple((name, target.table.columns[name].type) for name in names))
-        self._single = InsertWriter(target, values, run, "")
         self._lone = b""  # a row that may be the only one
         self._stage = ""
 
@@ -281,13 +301,6 @@ class MergeWriter(TextWriter):
             self._create(raw)
             data, self._lone = self._lone + data, b""
         _copy(raw, self._stage, column_list(self.target.columns, SYNTAX), data)
-
-    def _insert(self, raw: Raw, data: bytes) -> None:
-        single = self._single
-        single.stored, single.ids = 0, []
-        single._write(raw, data, 1)
-        self.stored += single.stored
-        self.ids += single.ids
 
     def _create(self, raw: Raw) -> None:
         """A temporary table with the columns as they are in their table, and the rows' order, unless it is there."""
@@ -304,11 +317,12 @@ class MergeWriter(TextWriter):
             text += f", ALTER COLUMN {quote_identifier(column, SYNTAX)} SET DEFAULT {default}"
         self._run(raw, text, None)
         self._stage = f"pg_temp.{name}"
+        self.strategy = MergeWriter.strategy
 
     def settle(self, raw: Raw) -> None:
         """Merge what was copied into the table."""
         if self._lone:
-            self._insert(raw, self._lone)
+            self._insert(raw, Insertion(self.target), self._lone, 1)
             self._lone = b""
         if not self._stage:
             return
@@ -389,41 +403,12 @@ def merging_needs(target: Target) -> tuple[str, ...]:
 
 
 class InsertWriter(TextWriter):
-    """INSERT, its values as the same text that COPY would get: untyped, so that they take the columns' types."""
+    """INSERT, where COPY is closed."""
 
     def __init__(self, target: Target, values: Values, run: Run, obstacle: str) -> None:
         super().__init__(target, values, run)
-        updates = target.conflict is not None and target.conflict.action == "update"
-        # One statement cannot update a row twice, and what it returns has no promised order.
-        self._by_row = updates or target.returning is not None or not target.columns
-        self.strategy = "rows" if self._by_row else "values"
+        self._insertion = Insertion(target)
         self.shortfall = obstacle
-        columns = column_list(target.columns, SYNTAX)
-        self._head = f"INSERT INTO {target.table.sql} ({columns}) OVERRIDING SYSTEM VALUE VALUES "
-        self._marks = f"({', '.join(['%s'] * len(target.columns))})"
-        self._tail = conflict_clause(target, SYNTAX)
-        if not target.columns:
-            self._head, self._marks = f"INSERT INTO {target.table.sql} DEFAULT VALUES", ""
-        if target.returning:
-            self._tail += f" RETURNING {quote_identifier(target.returning, SYNTAX)}"
-        if target.columns:  # then psycopg2 looks for placeholders
-            self._head, self._tail = self._head.replace("%", "%%"), self._tail.replace("%", "%%")
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
-        step = 1 if self._by_row else ROWS
-        lines = iter(data.decode().split("\n")[:taken])
-        while rows := list(islice(lines, step)):
-            values = [_field(text) for row in rows for text in row.split("\t")] if self._marks else None
-            text = self._head + ", ".join([self._marks] * len(rows)) + self._tail
-            cursor = self._run(raw, text, values)
-            self.stored += cursor.rowcount
-            if self.target.returning:
-                returned = cursor.fetchall()
-                self.ids.append(returned[0][0] if returned else None)
-
-
-def _field(text: str) -> str | None:
-    """A field of COPY text as it was before it was escaped."""
-    if text == "\\N":
-        return None
-    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text) if "\\" in text else text
+        self._insert(raw, self._insertion, data, taken)
