@@ -295,6 +295,8 @@ class Batch:
         self._perform(group, group.writer.settle)
 
     def _flush(self, group: Group) -> None:
+        if not group.waiting:
+            return
         if self._connection.current_modes() != self._modes:  # the source of the rows has used this session, too
             raise ProgrammingError("the session's modes were changed while rows were being taken; nothing was written")
         check_interrupted()

@@ -4,22 +4,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
+from time import perf_counter
 from typing import Any, Literal, TypeVar, overload
 
-from nexusql.backends.bulk import column_list
+from nexusql.backends.bulk import Target, column_list
 from nexusql.backends.tables import Table
 from nexusql.batches import can_batch, execute_batches
 from nexusql.bulk import BulkWrite
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
-from nexusql.errors import NotSupportedError
+from nexusql.errors import DataError, NotSupportedError, ProgrammingError
 from nexusql.interrupts import TimeLimit
 from nexusql.progress import Progress
 from nexusql.results import BulkResult, Record, Row, Rows
+from nexusql.rowsource import RowSource
 from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
 from nexusql.stream import Source, Stream, as_dicts, as_instances
 
 T = TypeVar("T")
+
+_REFUSALS = (DataError, ProgrammingError)  # of a row or its statement, of which nothing is stored
 
 
 class Calls(ABC):
@@ -40,6 +44,10 @@ class Calls(ABC):
     @abstractmethod
     def _running(self) -> Engine:
         """The engine that runs the calls. Raises NotConnectedError where there is none."""
+
+    @abstractmethod
+    def _commits_at_once(self) -> bool:
+        """Whether a statement is committed by itself: no transaction is open."""
 
     @abstractmethod
     def _unit(self) -> AbstractContextManager[Connection]:
@@ -113,6 +121,7 @@ class Calls(ABC):
         A plain `INSERT INTO t (a, b) VALUES (:a, :b)` takes the way of `bulk_insert`. `rows` are dicts, or tuples or
         lists in the order of the placeholders; a generator is read as it goes. Raises what `execute` raises.
         """
+        alone = self._is_alone(rows)
         given = iter(rows)
         try:
             first = next(given)
@@ -126,6 +135,9 @@ class Calls(ABC):
                 event.rows = execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
             return event.rows
         if statement.insert is not None and statement.plain and statement.order is None:
+            if alone:
+                with suppress(*_REFUSALS):
+                    return self.execute(sql, first).rowcount
             options = BulkOptions(columns=statement.insert.columns)
             shapes = StatementShapes(statement.insert, statement.names)
             write = BulkWrite(engine, self._unit, self._stands, statement.insert.table, shapes, options)
@@ -174,8 +186,33 @@ class Calls(ABC):
             CHUNK if chunk_size is None else chunk_size,
             on_error,
         )
-        write = BulkWrite(self._running(), self._unit, self._stands, table, TableShapes(options), options)
+        shapes = TableShapes(options)
+        if options.plain and progress is None and self._is_alone(rows):
+            with suppress(*_REFUSALS):
+                return self._insert_alone(table, shapes, RowSource(rows, columns))
+        write = BulkWrite(self._running(), self._unit, self._stands, table, shapes, options)
         return write.run(rows, progress)
+
+    def _is_alone(self, rows: Iterable[Any]) -> bool:
+        """Whether rows are one that is there already, with no transaction around: its INSERT is all that is to be done.
+
+        Where that is refused for the row or the statement, it goes the way of many, whose errors say more.
+        """
+        return isinstance(rows, (list, tuple)) and len(rows) == 1 and self._commits_at_once()
+
+    def _insert_alone(self, table: str, shapes: TableShapes, source: RowSource) -> BulkResult:
+        started, engine, row = perf_counter(), self._running(), next(source)
+
+        def read(described: Table) -> Target:
+            shapes.check(described)
+            return shapes.target(described, row, source.columns)
+
+        target = self._ask(lambda connection: engine.described(connection, table, read))
+        values = row if target.names is None else [row[name] for name in target.names]
+        if len(values) != len(target.columns):
+            raise shapes.misfit(row, target)
+        stored = self.execute(*self._insertion(target.table, target.columns, values)).rowcount
+        return BulkResult(stored, "values" if values else "rows", perf_counter() - started, done=1)
 
     def insert(self, table: str, row: Mapping[str, Any], *, returning: str | Sequence[str] | None = None) -> Any:
         """Insert one row; gives its key as the database has it, the primary key or else the column that numbers rows.
@@ -201,12 +238,9 @@ class Calls(ABC):
     ) -> dict[str, Any]:
         """Insert a row; its values in the columns that are wanted, by name."""
         engine = self._running()
-        bulk, syntax = engine.backend.bulk, engine.backend.syntax
-        params = {f"p{number}": value for number, value in enumerate(values)}
-        marks = ", ".join(f":{name}" for name in params)
-        content = f"({column_list(columns, syntax)}) VALUES ({marks})" if columns else bulk.default_row
-        text = f"INSERT INTO {table.sql} {content}"
-        if not wanted or bulk.returns(engine.modes):
+        syntax = engine.backend.syntax
+        text, params = self._insertion(table, columns, values)
+        if not wanted or engine.backend.bulk.returns(engine.modes):
             rows = self.execute(f"{text} RETURNING {column_list(wanted, syntax)}" if wanted else text, params)
             return dict(rows[0]) if rows else {}
         with self._unit():
@@ -225,3 +259,11 @@ class Calls(ABC):
                 return {key: value}
             found = f"SELECT {column_list(wanted, syntax)} FROM {table.sql} WHERE {column_list((key,), syntax)} = :key"
             return dict(self.execute(found, {"key": value}).one())
+
+    def _insertion(self, table: Table, columns: tuple[str, ...], values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+        """An INSERT of one row and its parameters."""
+        backend = self._running().backend
+        params = {f"p{number}": value for number, value in enumerate(values)}
+        marks = ", ".join(f":{name}" for name in params)
+        content = f"({column_list(columns, backend.syntax)}) VALUES ({marks})" if columns else backend.bulk.default_row
+        return f"INSERT INTO {table.sql} {content}", params

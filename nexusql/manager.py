@@ -455,6 +455,9 @@ class DatabaseManager(Calls, DatabaseInterface):
     def _running(self) -> Engine:
         return self._connected()
 
+    def _commits_at_once(self) -> bool:
+        return open_in(self._connected()) is None
+
     @contextmanager
     def _unit(self) -> Iterator[Connection]:
         engine = self._connected()

@@ -48,6 +48,11 @@ class BulkOptions:
     chunk_size: int = CHUNK
     on_error: Literal["raise", "report"] = "raise"
 
+    @property
+    def plain(self) -> bool:
+        """Whether rows are inserted and no more: a conflict is an error, and no value is wanted back."""
+        return self.on_conflict is None and self.returning is None and self.on_error == "raise"
+
     def __post_init__(self) -> None:
         for name, accepted in (("on_conflict", (None, "ignore", "update")), ("on_error", ("raise", "report"))):
             if getattr(self, name) not in accepted:

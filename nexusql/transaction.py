@@ -172,6 +172,9 @@ class Transaction(Calls):
         with self._turn, using(self._usable()):
             return question(self._leased())
 
+    def _commits_at_once(self) -> bool:
+        return False
+
     def _unit(self) -> AbstractContextManager[Connection]:
         return self.unit()
 

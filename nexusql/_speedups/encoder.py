@@ -9,12 +9,14 @@ escaped or quoted here, or bytes, which are copied as they are.
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import chain, islice
 from math import isfinite
 from operator import itemgetter
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from nexusql._speedups.codes import (
@@ -51,8 +53,9 @@ Encoded = tuple[bytes, int, int, Any]
 Direct = tuple[tuple[int, type, Writer], ...]  # (bit of a mask, exact type, its writer); of two for a type the last
 
 
-class Form(NamedTuple):
-    """How values and rows are written."""
+@dataclass(frozen=True, eq=False)
+class Form:
+    """How values and rows are written. The rows of COPY's binary format begin with the number of columns instead."""
 
     begin: bytes
     between: bytes
@@ -294,7 +297,7 @@ _BINARY: dict[int, Direct] = {
 
 
 _COPY_BINARY = Form(
-    begin=b"",  # the number of columns
+    begin=b"",
     between=b"",
     end=b"",
     join=b"",
@@ -304,14 +307,20 @@ _COPY_BINARY = Form(
 )
 
 
-def _column(form: Form, wire: int | None, mask: int, convert: Converter) -> tuple[dict[type, Writer], Converter]:
-    """What writes the values of a column by their exact types, and what is asked for all others."""
+@lru_cache(maxsize=512)
+def _writers(form: Form, wire: int | None, mask: int) -> dict[type, Writer]:
+    """What writes the values of a column, by their exact types."""
     direct, null = form.direct if wire is None else _BINARY.get(wire, ()), form.null
     writers: dict[type, Writer] = {kind: write for bit, kind, write in direct if mask & bit or bit == _ALWAYS}
     writers[type(None)] = lambda value: null
-    if wire is not None:
-        convert = _framed_text(convert, _FRAMES[wire]) if wire in _FRAMES else _unfit
-    return writers, convert
+    return writers
+
+
+def _otherwise(wire: int | None, convert: Converter) -> Converter:
+    """What is asked for values of all other types."""
+    if wire is None:
+        return convert
+    return _framed_text(convert, _FRAMES[wire]) if wire in _FRAMES else _unfit
 
 
 def _converted(value: Any, form: Form) -> bytes:
@@ -368,8 +377,11 @@ def _encode(
     if max_rows < 1:
         return b"", 0, FULL, first
     pick = _picker(names, width, surplus)
-    wires = (None,) * width if forms is None else forms
-    columns = [_column(form, *column) for column in zip(wires, masks, converters, strict=True)]
+    wires, begin = ((None,) * width, form.begin) if forms is None else (forms, width.to_bytes(2, "big"))
+    columns = [
+        (_writers(form, wire, mask), _otherwise(wire, convert))
+        for wire, mask, convert in zip(wires, masks, converters, strict=True)
+    ]
     written: list[bytes] = []
     size = 0
     for record in islice(rows if first is None else chain((first,), rows), max_rows):
@@ -386,7 +398,7 @@ def _encode(
             return form.join.join(written), len(written), UNFIT, record
         except Exception as error:
             return form.join.join(written), len(written), FAULT, (record, len(fields), error)
-        row = form.begin + form.between.join(fields) + form.end
+        row = begin + form.between.join(fields) + form.end
         size += len(row) + (len(form.join) if written else 0)
         if size > max_bytes and written:
             return form.join.join(written), len(written), FULL, record
@@ -471,5 +483,4 @@ def binary_rows(
     Arguments and result are those of `copy_rows`, with one more status. UNFIT: a value that is none of these for its
     column (that record); compiled, also dates where C cannot read their fields.
     """
-    form = _COPY_BINARY._replace(begin=len(masks).to_bytes(2, "big"))
-    return _encode(first, rows, names, surplus, forms, masks, converters, form, max_rows, max_bytes, kept)
+    return _encode(first, rows, names, surplus, forms, masks, converters, _COPY_BINARY, max_rows, max_bytes, kept)

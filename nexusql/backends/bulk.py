@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
 from nexusql.backends.base import Raw
@@ -11,7 +12,7 @@ from nexusql.backends.tables import Table
 from nexusql.errors import DataError, Error, IntegrityError, ParameterError
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.lexical import SessionModes
-from nexusql.sql.syntax import Syntax
+from nexusql.sql.syntax import Syntax, syntax_for
 
 MOST_BYTES = 4_000_000  # of what was taken and waits to be written
 
@@ -144,6 +145,12 @@ def table_parts(written: str) -> list[tuple[str, bool]]:
 
 def column_list(columns: Sequence[str], syntax: Syntax) -> str:
     """Names of columns as a statement lists them."""
+    return _listed(tuple(columns), syntax.dialect)
+
+
+@lru_cache(maxsize=256)
+def _listed(columns: tuple[str, ...], dialect: str) -> str:
+    syntax = syntax_for(dialect)
     return ", ".join(quote_identifier(name, syntax) for name in columns)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import count, islice
 from typing import Any
 
@@ -112,8 +113,13 @@ class SqliteWriter(Writer):
         self._by_row = bool(target.returning) or not width
         self.strategy = "rows" if self._by_row else "values"
         self._many = max(1, PARAMETERS // (width or 1))
+        self._parts = (head, marks, tail)
         self._one_text = head + marks + tail
-        self._many_text = head + ", ".join([marks] * self._many) + tail
+
+    @cached_property
+    def _many_text(self) -> str:
+        head, marks, tail = self._parts
+        return head + ", ".join([marks] * self._many) + tail
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Bind values as every statement does."""
