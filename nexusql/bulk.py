@@ -25,7 +25,7 @@ from nexusql.errors import (
 from nexusql.interrupts import check_interrupted
 from nexusql.progress import Advance, Progress, nothing, shown
 from nexusql.results import BulkResult, RowError
-from nexusql.rowsource import ACCEPTED, NOTHING, RowSource
+from nexusql.rowsource import NOTHING, RowSource, checked
 from nexusql.shapes import BulkOptions, Shape, Shapes
 
 # A connection in a transaction of which what is done inside is one part: kept as a whole, or undone.
@@ -320,9 +320,7 @@ class Batch:
     def _group(self, row: Record) -> Group | None:
         """The group of rows that have the same columns; None for a row that can be in none, which is a fault."""
         try:
-            if not isinstance(row, (dict, tuple, list)):
-                raise ParameterError(f"a row is {ACCEPTED}, not {type(row).__name__}")
-            shape = self._call.shapes.shape(row)
+            shape = self._call.shapes.shape(checked(row))
             if shape in self._unfit:
                 raise self._unfit[shape].with_traceback(None)
             group = self._groups.get(shape)

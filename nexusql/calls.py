@@ -17,7 +17,7 @@ from nexusql.errors import DataError, NotSupportedError, ProgrammingError
 from nexusql.interrupts import TimeLimit
 from nexusql.progress import Progress
 from nexusql.results import BulkResult, Record, Row, Rows
-from nexusql.rowsource import RowSource
+from nexusql.rowsource import RowSource, checked
 from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
 from nexusql.stream import Source, Stream, as_dicts, as_instances
 
@@ -201,7 +201,7 @@ class Calls(ABC):
         return isinstance(rows, (list, tuple)) and len(rows) == 1 and self._commits_at_once()
 
     def _insert_alone(self, table: str, shapes: TableShapes, source: RowSource) -> BulkResult:
-        started, engine, row = perf_counter(), self._running(), next(source)
+        started, engine, row = perf_counter(), self._running(), checked(next(source))
 
         def read(described: Table) -> Target:
             shapes.check(described)

@@ -86,6 +86,13 @@ class RowSource(Iterator[Any]):
         return bool(self._returned)
 
 
+def checked(row: Any) -> Any:
+    """A row that came from a source. Raises ParameterError for what is none."""
+    if not isinstance(row, (dict, tuple, list)):
+        raise ParameterError(f"a row is {ACCEPTED}, not {type(row).__name__}")
+    return row
+
+
 def _named(kind: type, rows: Iterator[Any]) -> Iterator[Any]:
     """Named tuples; those of another kind, whose names may be others, as dicts."""
     for row in rows:

@@ -125,8 +125,8 @@ def test_rows_may_be_of_both_forms(db: DatabaseManager, ways: list[str]) -> None
     sql = "INSERT INTO t (a, id) VALUES (:a, :id)"
     assert db.execute_many(sql, [{"id": 1, "a": 10}, (20, 2), [30, 3], {"a": 40, "id": 4, "z": 0}]) == 4
     assert db.execute_many(sql, [(50, 5), {"id": 6, "a": 60}]) == 2
-    assert db.execute_many("INSERT INTO t (id, a) VALUES (:x, :x)", [{"x": 7}]) == 1
-    assert stored(db, "id, a") == [(i, i * 10) for i in range(1, 7)] + [(7, 7)]
+    assert db.execute_many("INSERT INTO t (id, a) VALUES (:x, :x)", [{"x": 7}, {"x": 8}]) == 2
+    assert stored(db, "id, a") == [(i, i * 10) for i in range(1, 7)] + [(7, 7), (8, 8)]
     assert ways == ["t"] * 3
 
 

@@ -116,9 +116,9 @@ def test_the_warning_comes_once_for_each_table_and_reason(
         for name in ("t", "u"):
             text = f"seen_{name} is not written to the fastest way: it is a view"
             with pytest.warns(PerformanceWarning, match=text) as caught:
-                postgresql.bulk_insert(f"seen_{name}", [{"id": 1}])
+                postgresql.bulk_insert(f"seen_{name}", [{"id": 1}, {"id": 2}])
             assert [warning.filename for warning in caught] == [__file__]
-            assert postgresql.bulk_insert(f"seen_{name}", [{"id": 1}]).rowcount == 1
+            assert postgresql.bulk_insert(f"seen_{name}", [{"id": 1}, {"id": 2}]).rowcount == 2
         for name in ("t", "u"):
             postgresql.execute(f"DROP VIEW seen_{name}")
     assert not recwarn.list

@@ -81,10 +81,11 @@ def test_so_it_is_where_rows_are_refused(
     change(before)
     db.bulk_insert("t", [{"id": 10, "v": None}])
     change(after)
+    rows = [{"id": number, "v": value} for number in (11, 12)]
     with pytest.raises(Error):
-        db.bulk_insert("t", [{"id": 11, "v": value}])
-    db.bulk_insert("t", [{"id": 11, "v": value}])
-    assert db.fetch_value("SELECT COUNT(*) FROM t WHERE v IS NOT NULL") == 1
+        db.bulk_insert("t", rows)
+    db.bulk_insert("t", rows)
+    assert db.fetch_value("SELECT COUNT(*) FROM t WHERE v IS NOT NULL") == 2
 
 
 @pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
