@@ -1,7 +1,8 @@
 """Group commit: the single-row INSERTs of many callers, written together in one transaction.
 
 Each caller waits until its row is committed, or has the error of its own row. One thread writes; what comes while it
-does is the next group, so that groups grow with the load.
+does is the next group, so that groups grow with the load. Where a whole group is waiting a second thread writes it at
+the same time, for most of a commit is waiting for the disk; not on SQLite, which has one writer.
 """
 
 import asyncio
@@ -38,7 +39,9 @@ from nexusql.workers import answer
 
 logger = logging.getLogger("nexusql.groups")
 
-LINGER = 1.0  # seconds that the writing thread waits for the next row before it ends
+AT_ONCE = 50  # tasks
+LINGER = 1.0  # seconds that a writing thread waits for the next group before it ends
+THREADS = 2
 # After these the rows of a group are not tried one by one: whether they are stored is unknown, or none can be.
 _FINAL = (CommitUncertain, ConnectionLost, NotConnectedError, PoolTimeout)
 
@@ -89,11 +92,12 @@ class _Entry:
 
 
 class Groups:
-    """Writes the rows of many callers in groups, from one thread. Safe for any number of threads and tasks."""
+    """Writes the rows of many callers in groups. Safe for any number of threads and tasks."""
 
     def __init__(self, engine: Engine, options: GroupCommit) -> None:
         self.engine = engine
         self._options = options
+        self._most_threads = 1 if engine.writer is not None else min(THREADS, engine.options.pool_max)
         self._unsuitable: set[str] = set()
         self._closed = False
         self._begin()
@@ -103,8 +107,9 @@ class Groups:
         self._changed = threading.Condition()
         self._queue: deque[_Entry] = deque()
         self._bytes = 0
-        self._thread: threading.Thread | None = None
-        self._waits = False  # the thread waits for a first row
+        self._threads: set[threading.Thread] = set()
+        self._waiting = 0  # threads, for rows
+        self._writing = 0  # threads, or about to
         self._crowd = False  # the last group had more than one row
 
     def takes(self, statement: Statement) -> bool:
@@ -145,9 +150,9 @@ class Groups:
         """Write what is waiting, and take no more."""
         with self._changed:
             self._closed = True
-            thread = self._thread
-            self._changed.notify()
-        if thread is not None:
+            threads = list(self._threads)
+            self._changed.notify_all()
+        for thread in threads:
             thread.join()
 
     def _add(self, entry: _Entry) -> None:
@@ -156,14 +161,25 @@ class Groups:
                 raise NotConnectedError("Database not connected")
             self._queue.append(entry)
             self._bytes += entry.size
-            if self._thread is None:
-                # An empty context: it must not write in the transaction of whoever comes first.
-                self._thread = threading.Thread(
-                    target=Context().run, args=(self._work,), name="nexusql-groups", daemon=True
-                )
-                self._thread.start()
-            elif self._waits or self._full():
-                self._changed.notify()
+            if self._is_due():
+                if self._waiting:
+                    self._changed.notify()
+                elif len(self._threads) < self._most_threads:
+                    self._start_thread()
+
+    def _start_thread(self) -> None:
+        # An empty context: it must not write in the transaction of whoever comes first.
+        thread = threading.Thread(target=Context().run, args=(self._work,), name="nexusql-groups", daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except BaseException:
+            self._threads.discard(thread)
+            raise
+
+    def _is_due(self) -> bool:
+        """Whether a thread is to take the next group: beside another only a whole one."""
+        return self._closed or (bool(self._queue) and (not self._writing or self._full()))
 
     def _full(self) -> bool:
         return len(self._queue) >= self._options.rows or self._bytes >= self._options.bytes
@@ -181,24 +197,32 @@ class Groups:
                 by_statement.setdefault(entry.statement.source, []).append(entry)
             for entries in by_statement.values():
                 self._store(entries)
+            with self._changed:
+                self._writing -= 1
+                self._changed.notify()
 
     def _next(self) -> list[_Entry]:
         """The next group, waited for; an empty one where the thread has nothing left to do."""
         with self._changed:
             while True:
-                if not self._queue and not self._closed:
-                    self._waits = True
-                    self._changed.wait_for(lambda: self._queue or self._closed, LINGER)
-                    self._waits = False
-                if not self._queue:
-                    self._thread = None
+                due = self._wait_for(self._is_due, LINGER)
+                if not due or not self._queue:
+                    self._threads.discard(threading.current_thread())
                     return []
+                self._writing += 1
                 if self._crowd or len(self._queue) > 1:
-                    self._changed.wait_for(lambda: self._full() or self._closed, self._options.delay)
+                    self._wait_for(lambda: self._full() or self._closed, self._options.delay)
                 group = self._take()
                 self._crowd = len(group) > 1
                 if group:
                     return group
+                self._writing -= 1
+
+    def _wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
+        self._waiting += 1
+        met = self._changed.wait_for(condition, seconds)
+        self._waiting -= 1
+        return met
 
     def _take(self) -> list[_Entry]:
         """What stands first in line, within the bounds, without those who have left it."""
@@ -270,23 +294,27 @@ def _copy(error: Error) -> Error:
     return copied
 
 
-def _wake_all(futures: "Iterable[asyncio.Future[None]]") -> None:
-    for future in futures:
-        answer(future, None)
+def _wake(loop: asyncio.AbstractEventLoop, waiting: "deque[asyncio.Future[None]]") -> None:
+    """Wake tasks, some in each round of their loop: between rounds it lets other threads run, such as the one that
+    writes the next group and else would wait for all of these."""
+    for _ in range(min(len(waiting), AT_ONCE)):
+        answer(waiting.popleft(), None)
+    if waiting:
+        loop.call_soon(_wake, loop, waiting)
 
 
 def _tell(entries: Iterable[_Entry], error: Callable[[], Exception | None]) -> None:
     """Tell the callers; those of one event loop together, for each message wakes it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]] = {}
     for entry in entries:
         entry.error = error()
         if entry.gate is not None:
             entry.gate.release()
         elif entry.future is not None:
-            by_loop.setdefault(entry.future.get_loop(), []).append(entry.future)
-    for loop, told in by_loop.items():
+            by_loop.setdefault(entry.future.get_loop(), deque()).append(entry.future)
+    for loop, waiting in by_loop.items():
         with suppress(RuntimeError):  # the event loop is closed
-            loop.call_soon_threadsafe(_wake_all, told)
+            loop.call_soon_threadsafe(_wake, loop, waiting)
 
 
 _all: "weakref.WeakSet[Groups]" = weakref.WeakSet()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from loops import books
 from nexusql import AsyncDatabaseManager, DatabaseManager, GroupCommit
 from nexusql.bulk import BulkWrite
 from nexusql.errors import (
@@ -235,6 +236,33 @@ def test_a_cancelled_caller_has_its_row_left_out_or_stored_and_no_other_is_lost(
     stored = ids(db)
     assert acknowledged <= set(stored)
     assert len(stored) == len(set(stored))
+
+
+@pytest.mark.parametrize("pool_max", [1, 4])
+def test_a_whole_group_is_written_beside_another(database_url: str, pool_max: int) -> None:
+    """Fewer rows wait until the other group is stored."""
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer")
+    with (
+        DatabaseManager(database_url) as other,
+        DatabaseManager(database_url) as reader,
+        DatabaseManager(database_url, pool_max=pool_max, group_commit=GroupCommit(rows=10)) as db,
+        ThreadPoolExecutor(15) as callers,
+    ):
+        db.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL, cost DOUBLE PRECISION)")
+        with pytest.raises(ZeroDivisionError), other.transaction() as transaction:
+            transaction.execute(INSERT, row(0))  # for which the same row waits
+            writes = [callers.submit(db.execute, INSERT, row(0))]
+            assert eventually(lambda: books(db)[0] == 1)
+            writes += [callers.submit(db.execute, INSERT, row(n)) for n in range(1, 15)]
+            beside = 10 if pool_max > 1 else 0
+            assert eventually(lambda: len(ids(reader)) == beside)
+            time.sleep(0.1)
+            assert [each.done() for each in writes].count(True) == beside
+            assert not writes[0].done()
+            raise ZeroDivisionError
+        assert [each.result().rowcount for each in writes] == [1] * 15
+        assert ids(db) == list(range(15))
 
 
 def test_closing_writes_what_waits(database_url: str) -> None:
