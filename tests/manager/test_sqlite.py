@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with DatabaseManager(url) as db:
             db.execute("CREATE TABLE t (v INTEGER)")
         assert (tmp_path / name).exists()
+
+
+def test_a_closed_database_is_one_file(tmp_path: Path) -> None:
+    with DatabaseManager(f"sqlite:///{tmp_path}/test.db") as db:
+        db.execute("CREATE TABLE t (v INTEGER)")
+        db.bulk_insert("t", [{"v": n} for n in range(1000)])
+        with db.transaction(), db.detached():
+            assert db.fetch_value("SELECT COUNT(*) FROM t") == 1000  # on a second connection
+        with db.stream("SELECT v FROM t", chunk_size=10) as rows:
+            assert next(rows) == {"v": 0}
+    assert [path.name for path in tmp_path.iterdir()] == ["test.db"]
+    with closing(sqlite3.connect(tmp_path / "test.db")) as copied:
+        assert copied.execute("SELECT COUNT(*) FROM t").fetchone() == (1000,)
 
 
 def children_without_parents(db: DatabaseManager) -> None:

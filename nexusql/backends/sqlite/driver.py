@@ -4,6 +4,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
@@ -151,11 +152,13 @@ class SqliteBackend(CommonBackend):
 
     def close(self, raw: Raw) -> None:
         """Close; a statement that runs in another thread is interrupted, for closing would wait for it."""
-        try:
+        with suppress(sqlite3.Error):  # closed already
             raw.interrupt()
+            with suppress(sqlite3.OperationalError):  # still interrupted
+                # Until a statement has run, the interrupt holds for the checkpoint of the last one who closes, too:
+                # the write-ahead log would stay behind, and who copies the file alone would have none of its rows.
+                raw.execute("SELECT 1")
             raw.close()
-        except sqlite3.Error:
-            return  # closed already
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """Interrupt: https://www.sqlite.org/c3ref/interrupt.html."""
