@@ -56,8 +56,12 @@ def place(
     if style is Style.SEQUENCE:
         placed, chosen = _positional(tokens, names, marks, syntax, rules, lengths[0] if lengths else 0, sql)
     else:
-        if marks and syntax.placeholder == "?":
-            raise _unserved(tokens[marks[0]], style, sql)
+        # sqlite3 and pyodbc would bind each themselves; to the others one can also be an operator.
+        unserved = marks if syntax.placeholder == "?" else [i for i in marks if _stands_for_value(tokens, i)]
+        if unserved:
+            raise _unserved(tokens[unserved[0]], style, sql)
+        if "%(" in sql:
+            _refuse_pyformat(tokens, sql)
         placed = Placed({tokens[i].start: tokens[i].text[1:] for i in names})
         chosen = names
     for i in chosen:
@@ -73,9 +77,17 @@ def place(
 
 def _is_modulo(tokens: Tokens, i: int, style: Style) -> bool:
     """True where `%s` is a remainder by a column s: it touches an operand; without a sequence, it follows one."""
-    before = i - 1 if style is Style.SEQUENCE else tokens.prev(i)
-    kind = tokens.kind(before)
-    return kind != "" and kind in _OPERAND_ENDS and tokens.word(before) not in _BEFORE_VALUES
+    return _ends_operand(tokens, i - 1 if style is Style.SEQUENCE else tokens.prev(i))
+
+
+def _stands_for_value(tokens: Tokens, i: int) -> bool:
+    """True where a `?` or `%s` follows no operand, and is no part of a longer operator, as in PostgreSQL's `@?`."""
+    return not _ends_operand(tokens, tokens.prev(i)) and tokens.kind(i - 1) != "o" and tokens.kind(i + 1) != "o"
+
+
+def _ends_operand(tokens: Tokens, i: int) -> bool:
+    kind = tokens.kind(i)
+    return kind != "" and kind in _OPERAND_ENDS and tokens.word(i) not in _BEFORE_VALUES
 
 
 _BEFORE_VALUES = frozenset(
@@ -92,11 +104,21 @@ def _unserved(token: Token, style: Style, sql: str) -> ParameterError:
     return parameter_error(sql, message, token.start)
 
 
+def _refuse_pyformat(tokens: Tokens, sql: str) -> None:
+    """Refuse the `%(name)s` of drivers where a value must stand; elsewhere it is a remainder with an alias s."""
+    for i, token in enumerate(tokens):
+        if token.text == "%" and [t.kind for t in tokens[i + 1 : i + 5]] == ["(", "w", ")", "w"]:
+            name, after = tokens[i + 2].text, tokens[i + 4].text
+            if after == "s" and not _ends_operand(tokens, tokens.prev(i)):
+                raise parameter_error(sql, f"%({name})s is a driver's way; write :{name}", token.start)
+
+
 def _positional(
     tokens: Tokens, names: list[int], marks: list[int], syntax: Syntax, rules: Lexical, count: int, sql: str
 ) -> tuple[Placed, list[int]]:
     """The parameters for a sequence of `count` values: `%s` and `?`, or `:name` in order of appearance."""
     percents = [i for i in marks if tokens[i].kind == "%"]
+    questions = len(marks) - len(percents)
     if rules & Lexical.SUBSCRIPTS and (percents or names or len(marks) != count):
         marks = percents  # PostgreSQL's ? is an operator
     for i in marks:
@@ -124,7 +146,7 @@ def _positional(
         values = {start: numbers[name] for start, name in by_offset.items()}
     else:
         repeated = f" of {len(distinct)} names" if len(distinct) != len(names) else ""
-        raise _miscounted(sql, len(names), repeated, count)
+        raise _miscounted(sql, len(names) or questions, repeated, count)
     return Placed(by_offset, values, count), names
 
 

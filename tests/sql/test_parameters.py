@@ -103,8 +103,9 @@ def test_postgresql_takes_a_question_mark_for_a_placeholder_only_where_the_numbe
     assert operator.text == "SELECT j ? 'k', %s"
     assert reading.compile("SELECT j ? :k", Style.SEQUENCE, (1,)).text == "SELECT j ? %s"
     assert reading.compile("SELECT j ? 'k', '%s'").text == "SELECT j ? 'k', '%s'"
-    with pytest.raises(ParameterError, match="has no placeholder, but 2 values were given"):
-        reading.compile("SELECT j ? 'k'", Style.SEQUENCE, (2,))
+    for sql, count, told in (("SELECT ?, ?", 1, "2 placeholders, but 1 value was"), ("SELECT 1", 1, "no placeholder")):
+        with pytest.raises(ParameterError, match=f"has {told}"):
+            reading.compile(sql, Style.SEQUENCE, (count,))
 
 
 @pytest.mark.parametrize("reading", QMARK, ids=lambda reading: reading.name)
@@ -120,9 +121,26 @@ def test_a_question_mark_without_a_sequence_is_refused_where_the_driver_would_bi
 
 
 @pytest.mark.parametrize("reading", [*ALL_PG, *ALL_MYSQL], ids=lambda reading: reading.name)
-def test_a_question_mark_without_a_sequence_is_left_to_the_other_servers(reading: Reading) -> None:
+def test_a_question_mark_without_a_sequence_is_left_to_the_other_servers_where_it_may_be_an_operator(
+    reading: Reading,
+) -> None:
     assert reading.compile("SELECT a ? b", Style.NONE).text == "SELECT a ? b"
     assert reading.compile("SELECT a ? :b").names == ("b",)
+    for sql in ("SELECT a @? '$.b'", "SELECT ?- l", "SELECT a ?| b", "SELECT a %s"):
+        assert reading.compile(sql, Style.NONE).text == sql
+    for mark in ("?", "%s"):
+        for sql in (f"SELECT a WHERE\n a = {mark}", f"SELECT\n IN ({mark})", f"SELECT 1\n LIMIT {mark}"):
+            for style, told in ((Style.NAMED, "by position"), (Style.NONE, "has no value")):
+                with pytest.raises(ParameterError, match=rf"{told}.*\(line 2, column \d+\)"):
+                    reading.compile(sql, style)
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
+def test_the_drivers_way_of_naming_a_parameter_is_refused(reading: Reading) -> None:
+    with pytest.raises(ParameterError, match=r"%\(b\)s is a driver's way; write :b \(line 1, column 20\)"):
+        reading.compile("SELECT a WHERE a = %(b)s")
+    for sql in ("SELECT 5 %(b)s", "SELECT '%(b)s'", "SELECT 1 -- %(b)s"):
+        assert reading.compile(sql, Style.NONE).text == sql
 
 
 @pytest.mark.parametrize("style", list(Style))
