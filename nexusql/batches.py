@@ -25,7 +25,7 @@ def execute_batches(
 
     The sets are dicts unless they are `positional`. Raises what `execute` raises.
     """
-    backend, width, total = engine.backend, len(statement.names), 0
+    backend, width, total, done = engine.backend, len(statement.names), 0, 0
     names = None if positional else statement.names
     status = -1
     while status != END:
@@ -36,11 +36,12 @@ def execute_batches(
         if taken:
             sets = zip(*[iter(flat)] * width, strict=True)
             total += connection.perform(backend.execute_batch, statement.text, sets)
+        done += taken
         if status == FAULT:
-            engine.prepare(statement.source, detail[0], connection.modes)  # raises the error with its place
+            engine.prepare_row(done, statement.source, detail[0], connection.modes)  # raises the error with its place
             raise detail[2]
         if status == OTHER:
-            total += engine.run_on(
-                connection, *engine.prepare(statement.source, detail, connection.modes), detail
-            ).rowcount
+            plan = engine.prepare_row(done, statement.source, detail, connection.modes)
+            total += engine.run_on(connection, *plan, detail).rowcount
+            done += 1
     return total

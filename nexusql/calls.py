@@ -13,11 +13,11 @@ from nexusql.batches import can_batch, execute_batches
 from nexusql.bulk import BulkWrite
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
-from nexusql.errors import DataError, NotSupportedError, ProgrammingError
+from nexusql.errors import DataError, NotSupportedError, ParameterError, ProgrammingError
 from nexusql.interrupts import TimeLimit
 from nexusql.progress import Progress
 from nexusql.results import BulkResult, Record, Row, Rows
-from nexusql.rowsource import RowSource, checked
+from nexusql.rowsource import RowSource, check_iterable, checked
 from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
 from nexusql.stream import Source, Stream, as_dicts, as_instances
 
@@ -121,6 +121,7 @@ class Calls(ABC):
         A plain `INSERT INTO t (a, b) VALUES (:a, :b)` takes the way of `bulk_insert`. `rows` are dicts, or tuples or
         lists in the order of the placeholders; a generator is read as it goes. Raises what `execute` raises.
         """
+        check_iterable(rows, "a dict for :name, or a list or tuple for positions")
         alone = self._is_alone(rows)
         given = iter(rows)
         try:
@@ -128,7 +129,7 @@ class Calls(ABC):
         except StopIteration:
             return 0
         engine = self._running()
-        statement, _ = engine.prepare(sql, first, engine.modes)
+        statement, _ = engine.prepare_row(0, sql, first, engine.modes)
         rows = chain((first,), given)
         if can_batch(engine, statement) and statement.insert is None:
             with self._unit() as connection, engine.observed(statement.verb, sql=sql) as event:
@@ -220,6 +221,8 @@ class Calls(ABC):
         `returning` names another column to be given, or several, which are given as a dict. Without any key it gives
         None. Columns that are not in the row have their defaults. Raises what `execute` raises.
         """
+        if not isinstance(row, Mapping):
+            raise ParameterError(f"a row is a dict, not {type(row).__name__}; bulk_insert takes many")
         engine = self._running()
 
         def read(described: Table) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:

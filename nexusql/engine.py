@@ -282,10 +282,25 @@ class Engine:
             raise self._value_error(statement, [given.get(name) for name in statement.names], error) from None
         return statement, args or self._no_args
 
+    def prepare_row(
+        self, index: int, sql: str, params: Params, modes: SessionModes
+    ) -> tuple[Statement, tuple[Any, ...] | None]:
+        """`prepare` for one of many sets of parameters; a ParameterError names it by its index."""
+        try:
+            return self.prepare(sql, params, modes)
+        except ParameterError as error:
+            error.args = (f"row {index}: {error}",)
+            raise
+
     def _prepare_sequence(
         self, sql: str, params: Sequence[Any], modes: SessionModes
     ) -> tuple[Statement, tuple[Any, ...] | None]:
-        statement = self._plan(sql, modes, Style.SEQUENCE, (len(params),))
+        try:
+            statement = self._plan(sql, modes, Style.SEQUENCE, (len(params),))
+        except ParameterError as error:
+            if all(isinstance(value, Mapping) for value in params):
+                error.args = (f"{error}; a list of dicts goes to execute_many",)
+            raise
         try:
             return statement, bind_sequence(statement.order, params, self._adapters, self._adapt_other)
         except ParameterError as error:
@@ -387,9 +402,7 @@ class Engine:
         """A table's column types, asked once until the next DDL; in an altered session a name may mean another."""
         if connection.needs_reset:
             return connection.column_types(table)
-        known = (
-            self._column_types
-        )  # as it is now: what is learnt during DDL goes into a dict that nobody reads any more
+        known = self._column_types  # as it is now: what is learnt during DDL goes into a dict that is read no more
         types = known.get(table)
         if types is None:
             types = known[table] = connection.column_types(table)

@@ -13,6 +13,12 @@ ACCEPTED = "a dict, a tuple or list with columns=, a named tuple or a dataclass 
 NOTHING: Any = object()  # in the place of a row, where there is none
 
 
+def check_iterable(rows: object, each: str) -> None:
+    """Raise ParameterError for what can only be one row, or none; `each` says what a row is."""
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise ParameterError(f"rows are an iterable of rows, not {type(rows).__name__}; each is {each}")
+
+
 class RowSource(Iterator[Any]):
     """An iterator of dicts, or of tuples and lists in the order of `columns`; rows may be given back to it.
 
@@ -20,8 +26,7 @@ class RowSource(Iterator[Any]):
     """
 
     def __init__(self, rows: Iterable[Any], columns: Sequence[str] | None = None) -> None:
-        if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
-            raise ParameterError(f"rows are an iterable of rows, not {type(rows).__name__}; each is {ACCEPTED}")
+        check_iterable(rows, ACCEPTED)
         self.columns = None if columns is None else tuple(columns)
         self.position = 0
         self._indexes: Sequence[int] | None = None

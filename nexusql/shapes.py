@@ -168,8 +168,8 @@ class StatementShapes:
         """See Shapes."""
         if target.names is None:
             return ParameterError(f"a row of {len(row)} values for {len(target.columns)} placeholders")
-        missing = ", ".join(f":{name}" for name in target.names if name not in row)
-        return ParameterError(f"missing parameters: {missing}")
+        missing = [f":{name}" for name in target.names if name not in row]
+        return ParameterError(f"missing parameter{'s' if len(missing) > 1 else ''}: {', '.join(missing)}")
 
     def _columns(self, table: Table) -> tuple[str, ...]:
         columns = []

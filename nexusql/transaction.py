@@ -157,9 +157,9 @@ class Transaction(Calls):
     def _execute_each(self, sql: str, rows: Iterable[Params]) -> int:
         total = 0
         with self._unit() as connection:
-            for params in rows:
+            for index, params in enumerate(rows):
                 check_interrupted()
-                statement, args = self._engine.prepare(sql, params, connection.modes)
+                statement, args = self._engine.prepare_row(index, sql, params, connection.modes)
                 if statement.control is not None:
                     raise ProgrammingError(f"{statement.verb} is not a statement to be run for many rows")
                 total += self._run(self._usable(), statement, args, params).rowcount

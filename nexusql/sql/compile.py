@@ -104,7 +104,7 @@ def _cut_rest(tokens: Tokens, syntax: Syntax, sql: str) -> Tokens:
     second = next(statements, None)
     if second is not None:
         offset = tokens[tokens.next(second[0] - 1)].start
-        raise syntax_error(sql, "a second statement starts here; execute_script runs more than one", offset)
+        raise syntax_error(sql, "a second statement starts here; run_script takes more than one", offset)
     end = tokens.prev(end) + 1
     rest = Tokens(tokens[end:])
     del tokens[end:]

@@ -193,7 +193,7 @@ def test_a_bool_fits_whole_numbers(db: DatabaseManager, ways: list[str]) -> None
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"id": 1, "a": 1}, {"id": 2}], "row 1: missing parameters: :a"),
+        ([{"id": 1, "a": 1}, {"id": 2}], "row 1: missing parameter: :a"),
         ([{"id": 1, "a": 1}, {}], "row 1: missing parameters: :id, :a"),
         ([{"id": 1}], "missing.*:a"),
         ([(1, 2), (3,)], "row 1: a row of 1 values for 2 placeholders"),
@@ -207,9 +207,19 @@ def test_a_bool_fits_whole_numbers(db: DatabaseManager, ways: list[str]) -> None
 )
 def test_a_wrong_row_stores_nothing(db: DatabaseManager, rows: list[Any], message: str) -> None:
     for sql in (PLAIN[0], SLOW[0][0]):
-        with pytest.raises(ParameterError, match=message if sql == PLAIN[0] else "."):
+        with pytest.raises(ParameterError, match=message if sql == PLAIN[0] else r"^row \d: "):
             db.execute_many(sql, iter(rows))
         assert stored(db) == []
+
+
+@pytest.mark.parametrize("sql", [PLAIN[0], "UPDATE t SET a = :a WHERE id = :id"])
+def test_rows_are_many(db: DatabaseManager, sql: str) -> None:
+    for one in ({"id": 1, "a": 2}, "id", 5):
+        with pytest.raises(ParameterError, match=f"rows are an iterable of rows, not {type(one).__name__}; each is a "):
+            db.execute_many(sql, one)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"2 placeholders, but 3 values .* a list of dicts goes to execute_many"):
+        db.execute(sql, [{"id": 1, "a": 1}, {"id": 2, "a": 2}, {"id": 3, "a": 3}])
+    assert stored(db) == []
 
 
 @pytest.mark.parametrize(

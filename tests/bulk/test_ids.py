@@ -8,7 +8,14 @@ import pytest
 
 import servers
 from bulking import opened, stored, table
-from nexusql import DatabaseManager, NotNullViolation, NotSupportedError, PerformanceWarning, UniqueViolation
+from nexusql import (
+    DatabaseManager,
+    NotNullViolation,
+    NotSupportedError,
+    ParameterError,
+    PerformanceWarning,
+    UniqueViolation,
+)
 from throwaway import MariaDB
 
 pytestmark = pytest.mark.filterwarnings("ignore::nexusql.PerformanceWarning", "ignore::nexusql.TranslationWarning")
@@ -288,6 +295,12 @@ def test_insert_without_a_key_gives_none(place: Place) -> None:
             with pytest.raises(NotSupportedError, match="t has no key by which the new row could be found again"):
                 db.insert("t", {"a": 1, "b": 3}, returning=["a", "b"])
         assert len(stored(db, order="a")) == (1 if place.kind == "as mysql" else 2)
+
+
+def test_insert_takes_one_dict(place: Place) -> None:
+    for wrong in ([{"a": 1}], "a", None):
+        with pytest.raises(ParameterError, match=f"a row is a dict, not {type(wrong).__name__}; bulk_insert"):
+            place.db.insert("t", wrong)  # type: ignore[arg-type]
 
 
 def test_insert_takes_part_in_a_transaction(place: Place) -> None:

@@ -141,7 +141,7 @@ def test_percent_works_with_and_without_parameters(table: DatabaseManager, kind:
 
 
 def test_execute_takes_one_statement(table: DatabaseManager) -> None:
-    with pytest.raises(SQLSyntaxError, match="execute_script"):
+    with pytest.raises(SQLSyntaxError, match="run_script"):
         table.execute("DELETE FROM items; DELETE FROM items")
     with pytest.raises(SQLSyntaxError, match=r"a second statement starts here.*line 3, column 3"):
         table.execute("SELECT 1;\n-- two\n  SELECT 2")

@@ -291,7 +291,7 @@ def test_what_only_looks_like_one_is_no_transaction_statement(reading: Reading, 
 def test_a_second_statement_is_refused_with_its_place_and_the_call_that_takes_scripts(
     reading: Reading, sql: str
 ) -> None:
-    with pytest.raises(SQLSyntaxError, match=r"execute_script runs more than one \(line \d, column \d+\)") as caught:
+    with pytest.raises(SQLSyntaxError, match=r"run_script takes more than one \(line \d, column \d+\)") as caught:
         reading.compile(sql)
     assert caught.value.sql == sql
 
