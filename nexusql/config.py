@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar, overload
 from nexusql.errors import ConfigError
 from nexusql.url import (
     MEMORY,
-    UNSUPPORTED,
     Host,
     Options,
     Parts,
@@ -17,6 +16,7 @@ from nexusql.url import (
     dialect_of,
     is_secret,
     parse_url,
+    unsupported,
 )
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ class ConnectionConfig:
         del database_url
         dialect = dialect_of(given.value)
         if dialect is None:
-            raise ConfigError(UNSUPPORTED)
+            raise unsupported(given.value)
         return cls(DatabaseType(dialect), given.value)
 
     @property
@@ -216,7 +216,7 @@ class ConnectionConfig:
             return Parts(dialect, path=self.database_url or MEMORY)
         if not self.database_url:
             return Parts(dialect)
-        raise ConfigError(UNSUPPORTED)
+        raise unsupported(self.database_url)
 
     def _resolve_hosts(self, hosts: tuple[Host, ...]) -> None:
         first, *others = hosts or (Host(),)

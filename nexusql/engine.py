@@ -6,7 +6,8 @@ import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any, TypeVar
 
 from nexusql._speedups import bind, bind_sequence
@@ -17,6 +18,7 @@ from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection, ObservedConnection, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
+    ConfigError,
     ConnectionLost,
     DuplicateColumnWarning,
     Error,
@@ -30,7 +32,7 @@ from nexusql.errors import (
     UndefinedTable,
 )
 from nexusql.events import Event, Observer, observed
-from nexusql.interrupts import current_call
+from nexusql.interrupts import checked_limit, current_call
 from nexusql.leases import Holder, callers_level
 from nexusql.pool import Pool
 from nexusql.results import Rows
@@ -67,6 +69,24 @@ class Options:
     strict: bool = False
     duplicate_columns: str = "last"
     observers: tuple[Observer, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a number that is none or out of its range, and for a choice that is none."""
+        for option in fields(self):
+            kinds, value = _NUMBERS.get(option.type), getattr(self, option.name)
+            if kinds and (isinstance(value, bool) or not isinstance(value, kinds)):
+                raise ConfigError(f"{option.name} is a number, not {value!r}")
+        if not 0 <= self.pool_min <= self.pool_max or self.pool_max < 1:
+            raise ConfigError(
+                f"pool_min is 0 to pool_max, and pool_max at least 1; not {self.pool_min} and {self.pool_max}"
+            )
+        if self.statement_timeout is not None:
+            checked_limit(self.statement_timeout)
+        if self.duplicate_columns not in ("last", "raise", "suffix"):
+            raise ConfigError(f"duplicate_columns is 'last', 'raise' or 'suffix', not {self.duplicate_columns!r}")
+
+
+_NUMBERS: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), int | None: (int, NoneType)}
 
 
 class Engine:

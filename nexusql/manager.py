@@ -5,12 +5,12 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from nexusql.backends import backend_for
 from nexusql.blocks import TransactionBlock, control_by_string
@@ -23,7 +23,7 @@ from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWar
 from nexusql.events import Observer
 from nexusql.groups import GroupCommit, Groups
 from nexusql.interfaces import DatabaseInterface
-from nexusql.interrupts import TimeLimit, checked_limit, limited
+from nexusql.interrupts import TimeLimit, limited
 from nexusql.jobs import run_job
 from nexusql.models import builder, keep_rows
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
@@ -88,10 +88,6 @@ class DatabaseManager(Calls, DatabaseInterface):
             self.config = database if isinstance(database, ConnectionConfig) else ConnectionConfig.from_url(database)
         finally:
             del database  # a traceback that shows local variables must not show a password
-        if not 0 <= pool_min <= pool_max or pool_max < 1:
-            raise ConfigError(f"pool_min is 0 to pool_max, and pool_max at least 1; not {pool_min} and {pool_max}")
-        if duplicate_columns not in ("last", "raise", "suffix"):
-            raise ConfigError(f"duplicate_columns is 'last', 'raise' or 'suffix', not {duplicate_columns!r}")
         self._options = Options(
             pool_min,
             pool_max,
@@ -100,7 +96,7 @@ class DatabaseManager(Calls, DatabaseInterface):
             max_lifetime,
             idle_timeout,
             max_waiting,
-            None if statement_timeout is None else checked_limit(statement_timeout),
+            statement_timeout,
             statement_cache,
             translate,
             strict,
@@ -128,6 +124,9 @@ class DatabaseManager(Calls, DatabaseInterface):
         config = vars(self).get("config")  # not there yet, where a frame that refuses the URL is shown
         state = "connected" if self._engine is not None else "not connected"
         return f"<DatabaseManager {'..' if config is None else config.masked_url} {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a DatabaseManager cannot be pickled; make one in each process, from its URL")
 
     # Connecting
 
@@ -419,6 +418,8 @@ class DatabaseManager(Calls, DatabaseInterface):
 
         For instance `{"id": "SERIAL PRIMARY KEY", "name": "VARCHAR(50) NOT NULL"}`.
         """
+        if not isinstance(columns, Mapping):
+            raise ConfigError(f"columns are a dict of names and definitions, not {type(columns).__name__}")
         engine = self._connected()
         syntax = engine.backend.syntax
         canonical = replace(syntax, quote='"')

@@ -32,7 +32,6 @@ DIALECTS = {
     "cloudflare_d1": "cloudflare_d1",
 }
 MEMORY = ":memory:"
-UNSUPPORTED = f"Unsupported database URL: it must start with one of {', '.join(DIALECTS)}, and ://"
 
 _FILES = frozenset({"sqlite", "duckdb"})
 _SECRET_WORDS = (
@@ -94,6 +93,15 @@ def dialect_of(url: object) -> str | None:
         return "mssql"
     scheme, separator, _ = url.partition("://")
     return DIALECTS.get(scheme.partition("+")[0].lower()) if separator else None
+
+
+def unsupported(url: object) -> ConfigError:
+    """The error for what is no URL of a database that nexusql knows."""
+    if isinstance(url, str):
+        need = f"must start with one of {', '.join(DIALECTS)}, and ://; a SQLite file is sqlite:///name.db"
+    else:
+        need = f"must be a str, not {type(url).__name__}"
+    return ConfigError(f"Unsupported database URL: it {need}")
 
 
 def parse_url(url: str) -> Parts:
@@ -166,7 +174,7 @@ def _decoded(escapes: "re.Match[str]") -> str:
 def _parse(url: str) -> Parts:
     dialect = dialect_of(url)
     if dialect is None:
-        raise ConfigError(UNSUPPORTED)
+        raise unsupported(url)
     problem = check_text(url)
     if problem:
         raise ConfigError(f"the database URL {problem}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from nexusql.backends.migrating import migrating
+from nexusql.errors import ConfigError
 from nexusql.migrations.lock import Patience, when_not_full
 from nexusql.migrations.place import Check, nothing_to_check
 from nexusql.migrations.runner import Applied, MigrationRunner
@@ -28,7 +29,10 @@ _guard = threading.Lock()
 
 
 def migrate(database: "DatabaseManager", paths: Sequence[str | Path], *, apply_schema: bool) -> None:
-    """Connect if need be, and apply what is pending. Raises MigrationError, and what connecting raises."""
+    """Connect if need be, and apply what is pending. Raises MigrationError, what connecting raises, and ConfigError for
+    one path in place of several."""
+    if isinstance(paths, (str, os.PathLike)):
+        raise ConfigError(f"the folders of migrations are a list, not one {type(paths).__name__}: [{str(paths)!r}]")
     runners = [MigrationRunner(database)] if apply_schema else []
     for path in map(Path, paths):
         if path.is_dir():

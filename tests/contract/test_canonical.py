@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexusql import DatabaseManager
+from nexusql import ConfigError, DatabaseManager
 
 ACCOUNTS = """
 CREATE TABLE IF NOT EXISTS accounts (
@@ -192,6 +192,12 @@ def test_text_that_looks_like_sql_stays_text(db: DatabaseManager, text: str) -> 
     db.execute("INSERT INTO kept (id) VALUES (9)")
     assert {row["body"] for row in db.execute(f"SELECT body FROM kept WHERE body = '{quoted}'")} == {text}
     assert db.fetch_value("SELECT COUNT(*) AS n FROM kept WHERE body = :name", {"name": text}) == 3
+
+
+def test_create_table_takes_a_dict(db: DatabaseManager) -> None:
+    with pytest.raises(ConfigError, match="columns are a dict of names and definitions, not str"):
+        db.create_table("made", "id INTEGER")  # type: ignore[arg-type]
+    assert db.list_tables() == []
 
 
 def test_create_table_takes_canonical_definitions(db: DatabaseManager) -> None:

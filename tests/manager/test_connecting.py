@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nexusql import ConnectionConfig, DatabaseManager
+from nexusql import AsyncDatabaseManager, ConnectionConfig, DatabaseManager
 from nexusql.errors import ConfigError, Error, NotConnectedError, NotSupportedError
 
 GONE = {
@@ -52,10 +54,36 @@ def test_a_wrong_scheme_is_a_value_error_at_once() -> None:
         DatabaseManager("oracle://x/y")
 
 
-@pytest.mark.parametrize("options", [{"pool_min": 3, "pool_max": 2}, {"pool_max": 0}, {"duplicate_columns": "first"}])
-def test_an_option_out_of_range_is_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigError):
-        DatabaseManager("sqlite://:memory:", **options)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pool_min": 3, "pool_max": 2},
+        {"pool_max": 0},
+        {"pool_max": "5"},
+        {"pool_max": 2.5},
+        {"pool_timeout": None},
+        {"connect_timeout": True},
+        {"max_waiting": "5"},
+        {"statement_timeout": 0},
+        {"duplicate_columns": "first"},
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused_by_its_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="time limit" if "statement_timeout" in options else "|".join(options)):
+        DatabaseManager("sqlite://:memory:", **options)
+
+
+def test_a_manager_is_made_anew_in_each_process() -> None:
+    db = DatabaseManager("sqlite://:memory:")
+    for manager in (db, AsyncDatabaseManager("sqlite://:memory:")):
+        with pytest.raises(TypeError, match="make one in each process, from its URL"):
+            pickle.dumps(manager)
+
+
+@pytest.mark.parametrize(("url", "need"), [(None, "a str, not NoneType"), ("shop.db", "a SQLite file is sqlite:///")])
+def test_what_is_no_url_is_told_what_one_is(url: Any, need: str) -> None:
+    with pytest.raises(ConfigError, match=need):
+        DatabaseManager(url)
 
 
 def test_connect_and_disconnect_ten_times(database_url: str) -> None:
@@ -166,6 +194,15 @@ def test_initialize_passes_over_a_missing_folder(database_url: str, caplog: pyte
         assert asyncio.run(db.initialize(apply_schema=False, app_migration_paths=["/nowhere/at/all"])) is True
     assert "no migration folder" in caplog.text
     db.disconnect()
+
+
+def test_one_folder_is_no_list_of_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    db = DatabaseManager("sqlite://:memory:")
+    for folder in (str(tmp_path), tmp_path):
+        with pytest.raises(ConfigError, match=r"are a list, not one \w+: \["):
+            db.migrate(folder)  # type: ignore[arg-type]
+    assert asyncio.run(db.initialize(True, "folder")) is False
+    assert "['folder']" in caplog.text
 
 
 def test_initialize_is_false_where_a_file_fails(database_url: str, tmp_path: Path) -> None:
