@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 from nexusql._speedups import column_names
 from nexusql.backends.base import Backend, Cursor, Extend, Raw, Status
+from nexusql.backends.common import unsendable
 from nexusql.backends.errors import driver_error
 from nexusql.config import ConnectionConfig
-from nexusql.errors import CommitUncertain, ConnectionLost, Error, TransactionAborted
+from nexusql.errors import CommitUncertain, ConnectionLost, Error, ParameterError, TransactionAborted
 from nexusql.events import Event, Observer, observed
 from nexusql.results import Rows
+from nexusql.sql.compile import value_error
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.statement import Effect, Statement
 
@@ -145,7 +147,10 @@ class Connection:
             return rows
         except Exception as error:
             rows.clear()  # which this frame would keep for as long as the error is kept, and memory may be what lacks
-            raise self._failure(error, statement) from error
+            failure = self._failure(error, statement)
+            if type(failure) is ParameterError and args and (index := unsendable(error, args)) is not None:
+                failure = value_error(statement, index, str(failure))
+            raise failure from error
         except BaseException:
             self._interrupted()
             raise

@@ -85,6 +85,17 @@ class CommonBackend(ABC):
         self.execute(raw, f"RELEASE SAVEPOINT {name}", None)
 
 
+def unsendable(error: Exception, args: Iterable[Any]) -> int | None:
+    """The index of the value that a driver could not send, by the error of Python's that it raised; None for others."""
+    if isinstance(error, OverflowError):
+        faults = (isinstance(value, int) and not -(1 << 63) <= value < 1 << 63 for value in args)
+    elif isinstance(error, UnicodeEncodeError):
+        faults = (isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value) for value in args)
+    else:
+        faults = (isinstance(value, str) and "\0" in value for value in args)
+    return next((index for index, fault in enumerate(faults) if fault), None)
+
+
 def error_of_python(error: Exception, sql: str | None) -> Error:
     """The nexusql error for what is no driver's class: mostly a value that could not be encoded, or a result that could
     not be decoded. The text of such an error may hold the value, so it is not handed on where it does."""

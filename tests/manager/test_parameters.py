@@ -203,6 +203,16 @@ def test_what_cannot_be_bound_is_refused_before_it_is_sent(db: DatabaseManager, 
     assert "bad" in str(caught.value)
 
 
+def test_what_only_the_driver_finds_out_is_told_with_its_place(db: DatabaseManager, kind: str) -> None:
+    own: dict[str, list[Any]] = {"sqlite": [2**63, -(2**70)], "postgresql": ["a\0b"]}
+    for value in ("\ud800", *own.get(kind, ())):
+        with pytest.raises(ParameterError, match=r"^parameter :bad \(line 2, column 1\): ") as caught:
+            db.execute("SELECT :fine AS a,\n:bad AS b", {"fine": "x", "bad": value})
+        assert caught.value.sql is not None
+        with pytest.raises(ParameterError, match=r"^parameter 2 "):
+            db.execute("SELECT ? AS a, ? AS b", ("x", value))
+
+
 def test_subclasses_go_through_their_base(db: DatabaseManager) -> None:
     class Text(str):
         def __str__(self) -> str:
