@@ -64,7 +64,7 @@ class Books:
                 if random.random() < RESETS:
                     proxy.cut()
 
-    def settle(self, stored: set[int]) -> None:
+    def assert_settled(self, stored: set[int]) -> None:
         """Hold what was told against what is there."""
         assert self.acknowledged <= stored
         assert not self.refused & stored
@@ -130,7 +130,7 @@ def test_what_threads_are_told_of_their_writes_is_so(kind: str, database_url: st
                     threads.start(work, worker)
                 threads.start(books.kill, kind, proxy)
             assert threads.errors == []
-            books.settle({row["id"] for row in db.execute("SELECT id FROM written")})
+            books.assert_settled({row["id"] for row in db.execute("SELECT id FROM written")})
 
 
 @pytest.mark.usefixtures("nothing_is_left")
@@ -149,7 +149,7 @@ def test_what_tasks_are_told_of_their_writes_is_so(kind: str, database_url: str)
             killing = asyncio.to_thread(books.kill, kind, proxy)
             everyone = asyncio.gather(*(work(db, worker) for worker in range(WORKERS)), killing)
             await asyncio.wait_for(everyone, SECONDS + PATIENCE)
-            books.settle({row["id"] for row in await db.fetch_all("SELECT id FROM written")})
+            books.assert_settled({row["id"] for row in await db.fetch_all("SELECT id FROM written")})
 
     with FaultProxy.before(database_url) as proxy:
         asyncio.run(run(proxy))
