@@ -27,7 +27,7 @@ app = typer.Typer(
     name="nexusql",
     pretty_exceptions_enable=False,  # they would show local variables, and with them passwords
     rich_markup_mode=None,
-    help="One API over SQLite, PostgreSQL and MySQL/MariaDB: migrations, queries and what a database can do.",
+    help="One API over SQLite, PostgreSQL, MySQL/MariaDB and SQL Server: migrations, queries, and what each can do.",
     epilog=(
         "Exit status: 0 done, 1 failed, 2 wrong use, 3 migrations are pending, 4 an applied migration was changed, "
         "5 another process keeps the migration lock, 130 interrupted."
@@ -65,7 +65,7 @@ def options(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def demo(context: typer.Context) -> None:
-    """Write 100,000 metrics and 10,000 checkpoints, read them back, and tell how fast that was."""
+    """Write 100,000 metrics and read them back. 10,000 checkpoints, too; it tells how fast that was."""
     raise typer.Exit(demonstration.main(context.args))
 
 

@@ -19,7 +19,7 @@ DRIVERS = {"sqlite": "sqlite3", "postgresql": "psycopg2", "mysql": "pymysql", "m
 
 
 def info(url: URL, json: Json = False, ask_password: AskPassword = False) -> None:
-    """Tell the server, its version and modes, what it can do, the drivers, and whether the core is compiled."""
+    """Tell what the server is and what it can do. Also the drivers, and whether the core is compiled."""
     with connected(url, ask_password) as database:
         facts = facts_of(database)
     if json:

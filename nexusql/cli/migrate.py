@@ -165,7 +165,7 @@ def plan(
     json: Json = False,
     ask_password: AskPassword = False,
 ) -> None:
-    """Print each statement that `up` would run, as the database gets it, and what its translation loses."""
+    """Print each statement that `up` would run. It stands as the database gets it, with what its translation loses."""
     policy = {"out_of_order": out_of_order, "ignore_missing": ignore_missing}
     with _runner(url, ask_password, path, packaged, kind, **policy) as runner:
         files = runner.plan(every_backend=every, to=to)
@@ -209,7 +209,7 @@ def validate(
     json: Json = False,
     ask_password: AskPassword = False,
 ) -> None:
-    """Check names, texts and checksums of all files against the history. Nothing is changed."""
+    """Hold all files against the history. Names, texts and checksums are checked, and nothing is changed."""
     policy = {"out_of_order": out_of_order, "ignore_missing": ignore_missing}
     with _runner(url, ask_password, path, packaged, kind, **policy) as runner:
         items = runner.validate()
@@ -229,7 +229,7 @@ def baseline(
     json: Json = False,
     ask_password: AskPassword = False,
 ) -> None:
-    """Record the files up to a version as applied, without running them."""
+    """Record as applied what the database has already. The files up to that version are not run."""
     with _runner(url, ask_password, path, False, kind) as runner:
         _tell_names(runner.baseline(version, description), json)
 
@@ -245,7 +245,7 @@ def repair(
     json: Json = False,
     ask_password: AskPassword = False,
 ) -> None:
-    """Accept the files as they are: their checksums and names go into the history. Nothing else is changed."""
+    """Accept the files as they are. Their checksums and names go into the history, and nothing else is changed."""
     with _runner(url, ask_password, path, packaged, kind) as runner:
         _tell_names(runner.repair(missing=missing, restart=restart), json)
 

@@ -79,7 +79,7 @@ def translate(
     strict: Annotated[bool, typer.Option("--strict", help="Fail where the translation loses something.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print canonical SQL as another database gets it; what is lost on the way is told on stderr."""
+    """Print canonical SQL as another database gets it. What is lost on the way is told on stderr."""
     if to not in BACKENDS or not syntax_for(to).rules:
         known = ", ".join(backend for backend in BACKENDS if syntax_for(backend).rules)
         raise typer.BadParameter(f"{to} is none of {known}", param_hint="--to")

@@ -52,6 +52,7 @@ def test_the_version_names_the_implementation(command: Run) -> None:
 def test_without_a_command_the_help_is_shown(command: Run, args: list[str]) -> None:
     status, out, _ = command(*args)
     assert (status, "Usage: nexusql" in out, "Commands" in out) == (2, True, True)
+    assert "..." not in out.partition("Commands")[2]  # each fits into its line
 
 
 @pytest.mark.parametrize(
