@@ -1,9 +1,9 @@
 """One folder and one database: what both say, and the sessions and the lock by which that is changed."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,9 @@ from nexusql.backends.migrating import migrating
 from nexusql.engine import Engine
 from nexusql.errors import ChecksumMismatch, Error, MigrationError, MigrationFailed
 from nexusql.migrations.files import File, Folder, Kind, read_folder
-from nexusql.migrations.history import History
+from nexusql.migrations.history import Entry, History
 from nexusql.migrations.lock import MigrationLock, Patience
-from nexusql.migrations.script import Script, checksum, read_script, read_text
+from nexusql.migrations.script import Script, checksum, older_checksum, read_script, read_text
 from nexusql.migrations.session import Session, session
 from nexusql.migrations.state import TO_RUN, Item, State, as_pending, judge
 
@@ -159,7 +159,8 @@ class Place:
         undoable: frozenset[str] = frozenset()
         if with_undo:
             undoable = frozenset(f.stem for f in folder.versioned if self.undo_of(leased, folder, f) is not None)
-        entries = history.entries()
+        files = {file.stem: file for file in folder.files}
+        entries = [_by_our_rule(entry, files.get(entry.version), checksums) for entry in history.entries()]
         foreign = frozenset(entry.version for entry in entries) if self.path == PACKAGED else packaged_names()
         items = judge(folder, checksums, entries, history.all_steps(), undoable, foreign)
         if self.policy.strict:
@@ -194,6 +195,13 @@ class Place:
         if limit is None:
             return pending
         return [item for item in pending if item.kind is Kind.VERSIONED and item.version <= limit]
+
+
+def _by_our_rule(entry: Entry, file: File | None, checksums: Mapping[str, str]) -> Entry:
+    """The row with our checksum where it has that of 0.4 for the same text. It is stored as it was, for a way back."""
+    if file is None or entry.checksum in (None, checksums[file.stem]) or entry.checksum != older_checksum(file.path):
+        return entry
+    return replace(entry, checksum=checksums[file.stem])
 
 
 def _adds(item: Item) -> bool:

@@ -13,12 +13,18 @@ from nexusql.sql.tokens import locate, tokenize
 
 _DIRECTIVE = re.compile(r"--\s*nexusql:\s*(.*?)\s*", re.IGNORECASE)
 _DOWN = re.compile(r"--\s*down\s*", re.IGNORECASE)
+_OLDER_DOWN = re.compile(rb"^[ \t]*--[ \t]*down[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 NO_TRANSACTION = "no-transaction"
 
 
 def checksum(text: str) -> str:
     """SHA-256 of a file's text, without a byte order mark, its line ends as LF."""
     return hashlib.sha256(_normalised(text).encode()).hexdigest()
+
+
+def older_checksum(path: Path) -> str:
+    """What nexusql 0.4 has for a file: SHA-256 of its bytes in front of the line `-- down`."""
+    return hashlib.sha256(_OLDER_DOWN.split(path.read_bytes(), 1)[0]).hexdigest()
 
 
 def read_text(path: Path) -> str:

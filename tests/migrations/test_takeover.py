@@ -1,13 +1,15 @@
 """Databases of older releases: what is missing is added, what is there stays, and nothing runs twice."""
 
 import asyncio
+import hashlib
 import logging
+import re
 from pathlib import Path
 
 import pytest
 
 import servers
-from nexusql import DatabaseManager, MigrationRunner, UniqueViolation
+from nexusql import ChecksumMismatch, DatabaseManager, MigrationRunner, UniqueViolation
 from nexusql.migrations.script import checksum
 from picture import picture
 
@@ -115,6 +117,34 @@ def test_rows_without_a_checksum_get_theirs_on_first_sight(db: DatabaseManager, 
     rows = {row["version"]: row["checksum"] for row in MigrationRunner(db).applied()}
     assert rows["V001__own"] == rows["notes"] == checksum("CREATE TABLE twice (id INTEGER)")
     assert (db.table_exists("twice"), db.table_exists("more")) == (False, True)
+
+
+def test_the_checksums_of_0_4_hold_as_they_are(db: DatabaseManager, kind: str, tmp_path: Path) -> None:
+    db.execute(OLD_HISTORY[kind])
+    if kind != "postgresql":
+        db.execute("ALTER TABLE ia_migrations ADD COLUMN checksum VARCHAR(64)")
+    db.execute("ALTER TABLE ia_migrations ADD COLUMN down_checksum VARCHAR(64)")
+    applied = {
+        "V001__undone": b"CREATE TABLE twice (id INTEGER);\n-- down\nDROP TABLE twice;\n",
+        "V002__windows": b"CREATE TABLE twice (id INTEGER);\r\n",
+        "V003__both": b"CREATE TABLE twice (id INTEGER);\r\n -- DOWN\t\r\nDROP TABLE twice;\r\n",
+    }
+    digests = {}
+    for version, text in applied.items():
+        (tmp_path / f"{version}.sql").write_bytes(text)
+        digests[version] = hashlib.sha256(re.split(rb"(?m)^ ?-- (?:down|DOWN)", text)[0]).hexdigest()
+        add_row(db, version)
+        db.execute(
+            "UPDATE ia_migrations SET checksum = :c, down_checksum = :c WHERE version = :v",
+            {"c": digests[version], "v": version},
+        )
+    runner = MigrationRunner(db, tmp_path, strict=True)
+    assert runner.up() == []
+    assert [item.state.value for item in runner.validate()] == ["applied"] * 3
+    assert {row["version"]: row["checksum"] for row in runner.applied()} == digests
+    (tmp_path / "V002__windows.sql").write_text("CREATE TABLE other (id INTEGER);")
+    with pytest.raises(ChecksumMismatch, match=r"^V002__windows\.sql was changed[^;]*; undo the change"):
+        db.migrate([tmp_path], apply_schema=False)
 
 
 def test_repair_does_not_pass_over_what_is_missing(old: DatabaseManager) -> None:
