@@ -166,8 +166,13 @@ class Call:
     def _stop(self) -> None:
         session, firm = self._uses[-1]
         stop = _Stop(session, firm)
-        self._stops.append(stop)
-        stop.start()
+        try:
+            stop.start()
+        except RuntimeError:  # there can be no more threads, and who interrupts must not wait for the server himself
+            if not firm:
+                session.cut()
+        else:
+            self._stops.append(stop)
 
 
 current_call: ContextVar[Call | None] = ContextVar("nexusql_current_call", default=None)

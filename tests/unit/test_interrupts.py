@@ -64,6 +64,35 @@ def test_a_call_is_cancelled_and_cut_only_where_that_does_not_help() -> None:
         assert call.finish() is True
 
 
+def test_without_a_thread_for_it_a_session_is_cut_at_once_and_time_limits_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_thread(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def stopped(session: ScriptedSession) -> None:
+        with using(session):
+            session.block()
+
+    with pytest.raises(QueryTimeout):  # whose watchdog goes on
+        limited(0.05, partial(stopped, ScriptedSession()))
+    with monkeypatch.context() as patched:
+        patched.setattr(interrupts._Stop, "start", no_thread)
+        session = ScriptedSession()
+        with pytest.raises(QueryTimeout):
+            limited(0.05, partial(stopped, session))
+        assert session.done == ["cut"]
+        firm, call = ScriptedSession(), Call(firm=True)
+        call.enter(firm)
+        assert call.interrupt(REASON)
+        call.leave()
+        assert firm.done == []
+    session = ScriptedSession()
+    with pytest.raises(QueryTimeout):
+        limited(0.05, partial(stopped, session))
+    assert session.done == ["cancel", "outlive"]
+
+
 def test_what_is_firm_is_only_cut() -> None:
     session, call = ScriptedSession(), Call()
 
