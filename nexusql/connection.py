@@ -147,10 +147,7 @@ class Connection:
             return rows
         except Exception as error:
             rows.clear()  # which this frame would keep for as long as the error is kept, and memory may be what lacks
-            failure = self._failure(error, statement)
-            if type(failure) is ParameterError and args and (index := unsendable(error, args)) is not None:
-                failure = value_error(statement, index, str(failure))
-            raise failure from error
+            raise self._failure(error, statement, args) from error
         except BaseException:
             self._interrupted()
             raise
@@ -317,7 +314,7 @@ class Connection:
         if self._watched:
             self.close()
 
-    def _failure(self, error: Exception, statement: Statement | None) -> Error:
+    def _failure(self, error: Exception, statement: Statement | None, args: Sequence[Any] | None = None) -> Error:
         """The nexusql error for what a driver raised, or for the loss of a write outside a transaction."""
         if isinstance(error, Error):
             return error
@@ -326,6 +323,9 @@ class Connection:
             self.broken = True
         elif not self._read_only and self._backend.is_misplaced(mapped, self._raw):
             self.misplaced = self.needs_reset = True
+        elif statement and args and type(mapped) is ParameterError:
+            index = unsendable(error, args)
+            return mapped if index is None else value_error(statement, index, str(mapped))
         return mapped
 
     @staticmethod

@@ -386,7 +386,8 @@ class Transaction(Calls):
         if self._nested:
             raise NotSupportedError(f"{statement.verb} in a nested block commits what the block could then not undo")
         self._named.clear()
-        connection.commit()
+        with using(connection, firm=True):
+            connection.commit()
         try:
             return self._engine.run_on(connection, statement, args, params)
         finally:
@@ -413,16 +414,17 @@ class Transaction(Calls):
         if plain_name.startswith(RESERVED):
             raise ProgrammingError(f"savepoints whose names begin with {RESERVED} belong to nested blocks")
         try:
-            if control.action == "savepoint":
-                connection.savepoint(control.name)
-                self.streams.mark(plain_name)
-                self._named[plain_name] = self.failure
-            elif control.action == "rollback_to":
-                self.streams.end(connection, plain_name)
-                connection.rollback_to(control.name)
-                self.failure = self._named.get(plain_name)
-            elif self._engine.capabilities.releases_savepoints:
-                connection.release(control.name)
+            with using(connection, firm=control.action == "rollback_to"):
+                if control.action == "savepoint":
+                    connection.savepoint(control.name)
+                    self.streams.mark(plain_name)
+                    self._named[plain_name] = self.failure
+                elif control.action == "rollback_to":
+                    self.streams.end(connection, plain_name)
+                    connection.rollback_to(control.name)
+                    self.failure = self._named.get(plain_name)
+                elif self._engine.capabilities.releases_savepoints:
+                    connection.release(control.name)
         except Error as error:
             self._failed(connection, error)
             raise

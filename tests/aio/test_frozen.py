@@ -106,6 +106,23 @@ def test_limits_and_a_commit_on_a_silent_server(adb: AsyncDatabaseManager, proxy
     assert db.fetch_value("SELECT COUNT(*) FROM journal WHERE v = 1") == 0
 
 
+def test_a_limit_holds_for_savepoints_by_string(adb: AsyncDatabaseManager, proxy: FaultProxy) -> None:
+    db = adb.sync
+
+    def savepoint() -> None:
+        db.execute("BEGIN")
+        proxy.hold()
+        with pytest.raises(QueryTimeout):
+            db.execute("SAVEPOINT s", timeout=0.3)
+        proxy.heal()
+        db.execute("ROLLBACK")
+
+    began = time.monotonic()
+    all_at_once(savepoint)
+    assert time.monotonic() - began < BOUND
+    assert settled(db), books(db)
+
+
 def test_a_write_outside_a_transaction_is_uncertain(adb: AsyncDatabaseManager, proxy: FaultProxy) -> None:
     db = adb.sync
     began = time.monotonic()
