@@ -118,7 +118,7 @@ def _run(args: list[str]) -> int:
         told = getattr(error, "format_message", None)
         if told is None:
             raise
-        say(f"{told()}; see {' '.join(['nexusql', *_commands_in(command, args)])} --help")
+        say(f"{told().rstrip('.')}; see {' '.join(['nexusql', *_commands_in(command, args)])} --help")
         return WRONG_USE
     if status == INTERRUPTED:  # as typer has it
         say("interrupted")

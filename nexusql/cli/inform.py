@@ -75,6 +75,9 @@ def _driver(module: str) -> str | None:
         loaded = import_module(module)
     except ImportError:
         return None
+    own = getattr(loaded, "VERSION", None)
+    if own is not None:  # PyMySQL's; its __version__ is that of the driver for which it can stand in
+        return ".".join(map(str, own[:3]))
     version = getattr(loaded, "sqlite_version", None) or getattr(loaded, "__version__", None)
     return str(version or getattr(loaded, "version", "installed"))
 
@@ -84,6 +87,6 @@ def _in_words(value: Any) -> str:
         return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items())
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return ", ".join(value) or "nothing"
     return "-" if value in (None, "") else str(value)

@@ -49,7 +49,7 @@ def query(
         for warning in caught:
             say(f"{warning.category.__name__}: {warning.message}")
     if not rows.columns:
-        say(f"{rows.rowcount} rows affected")
+        say(f"{rows.rowcount} row{'s' if rows.rowcount != 1 else ''} affected")
         return
     values = ([row[name] for name in rows.columns] for row in rows)
     if output is Format.JSON:

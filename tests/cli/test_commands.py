@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -162,12 +163,14 @@ def test_new_makes_files(command: Run, tmp_path: Path) -> None:
 def test_info_tells_what_is_there(command: Run, database_url: str, kind: str) -> None:
     status, out, err = command("info", database_url)
     assert (status, err) == (0, "")
-    status, out, _ = command("info", database_url, "--json")
-    facts = json.loads(out)
+    status, shown, _ = command("info", database_url, "--json")
+    facts = json.loads(shown)
     assert (facts["backend"], facts["nexusql"]) == (kind, nexusql.__version__)
     assert facts["core"] == ("compiled" if nexusql.IMPLEMENTATION == "cython" else "interpreted")
     assert {"postgresql": "PostgreSQL ", "sqlite": "SQLite "}.get(kind, "") in facts["server"]
     assert facts["drivers"]["sqlite"].startswith("3.")
+    assert facts["drivers"]["mysql"] == metadata.version("PyMySQL")
+    assert "further_isolation nothing" in out
     assert facts["capabilities"]["transactional_ddl"] is (kind != "mysql")
     if kind == "mysql":
         interpreted = "the driver: the core is interpreted"
@@ -204,6 +207,8 @@ def test_a_write_says_how_many_rows(command: Run, database_url: str, monkeypatch
     assert command("query", database_url, "CREATE TABLE t (id INTEGER)")[0] == 0
     status, out, err = command("query", database_url, "INSERT INTO t VALUES (1), (2)")
     assert (status, out, err) == (0, "", "2 rows affected\n")
+    assert command("query", database_url, "DELETE FROM t WHERE id = 1")[2] == "1 row affected\n"
+    assert command("query", database_url, "INSERT INTO t VALUES (1)")[0] == 0
     monkeypatch.setattr("sys.stdin", io.StringIO("SELECT id FROM t ORDER BY id"))
     monkeypatch.setenv("NEXUSQL_URL", database_url)
     status, out, err = command("query", "-", "-f", "json")
@@ -231,7 +236,7 @@ def test_translate_prints_each_statement_and_what_is_lost(command: Run, monkeypa
 def test_wrong_use_is_told_in_a_line_with_the_page_of_help(command: Run, tmp_path: Path) -> None:
     for args, why in (
         (["nonsense"], "No such command"),
-        (["migrate", "up"], "Missing argument"),
+        (["migrate", "up"], "Missing argument 'URL'; see"),
         (["migrate", "down", "sqlite://:memory:", "--steps", "0"], "--steps"),
         (["query", "sqlite://:memory:"], "two arguments are needed"),
     ):
