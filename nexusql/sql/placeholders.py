@@ -58,7 +58,7 @@ def place(
     else:
         # sqlite3 and pyodbc would bind each themselves; to the others one can also be an operator.
         unserved = marks if syntax.placeholder == "?" else [i for i in marks if _stands_for_value(tokens, i)]
-        if unserved:
+        if unserved and not (rules & Lexical.SUBSCRIPTS and "OPERATOR" in sql.upper()):  # which names operators
             raise _unserved(tokens[unserved[0]], style, sql)
         if "%(" in sql:
             _refuse_pyformat(tokens, sql)

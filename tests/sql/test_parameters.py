@@ -128,6 +128,9 @@ def test_a_question_mark_without_a_sequence_is_left_to_the_other_servers_where_i
     assert reading.compile("SELECT a ? :b").names == ("b",)
     for sql in ("SELECT a @? '$.b'", "SELECT ?- l", "SELECT a ?| b", "SELECT a %s"):
         assert reading.compile(sql, Style.NONE).text == sql
+    if reading in ALL_PG:
+        for sql in ("SELECT a OPERATOR(pg_catalog.?) b", "CREATE OPERATOR ? (LEFTARG = a, COMMUTATOR = ?)"):
+            assert reading.compile(sql, Style.NONE).text == sql
     for mark in ("?", "%s"):
         for sql in (f"SELECT a WHERE\n a = {mark}", f"SELECT\n IN ({mark})", f"SELECT 1\n LIMIT {mark}"):
             for style, told in ((Style.NAMED, "by position"), (Style.NONE, "has no value")):
