@@ -1,6 +1,5 @@
 """Bulk writes on SQLite: prepared INSERTs of many rows each, and of one row for what is left over."""
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import count, islice
@@ -21,7 +20,7 @@ from nexusql.backends.bulk import (
     counts_keys,
     table_parts,
 )
-from nexusql.backends.common import error_of_python
+from nexusql.backends.common import error_of_python, unsendable
 from nexusql.backends.sqlite.syntax import SYNTAX
 from nexusql.backends.tables import Column, Table
 from nexusql.backends.values import Values
@@ -31,8 +30,6 @@ from nexusql.sql.lexical import SessionModes
 
 # Parameters of one statement: with more the time a row no longer falls, while preparing it takes longer.
 PARAMETERS = 1000
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _serial = count(1)
 
@@ -143,7 +140,7 @@ class SqliteWriter(Writer):
                 self._seen.add(raw, flat, self._width)
             written = self._write_each(raw, flat, taken) if self._by_row else self._write_many(raw, flat)
         except (OverflowError, UnicodeEncodeError) as error:
-            place = next((place for place, value in enumerate(flat) if not _is_bindable(value)), None)
+            place = unsendable(error, flat)
             if place is None:
                 raise
             row, column = place // self._width, self.target.columns[place % self._width]
@@ -229,13 +226,6 @@ class SeenKeys:
             raw.execute(f"DROP TABLE temp.{self._name}")
         self._settled += self._count
         self._count, self._insert, self._first = 0, "", []
-
-
-def _is_bindable(value: Any) -> bool:
-    """False for a whole number beyond 64 bits and for half a surrogate pair, which the driver alone finds."""
-    if isinstance(value, int):
-        return -(1 << 63) <= value < 1 << 63
-    return not isinstance(value, str) or not _SURROGATE.search(value)
 
 
 def _tuples(flat: list[Any], width: int) -> Iterator[tuple[Any, ...]]:
