@@ -6,8 +6,6 @@ import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, fields
-from types import NoneType
 from typing import Any, TypeVar
 
 from nexusql._speedups import bind, bind_sequence
@@ -18,7 +16,6 @@ from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection, ObservedConnection, suffixed_names
 from nexusql.errors import (
     CommitUncertain,
-    ConfigError,
     ConnectionLost,
     DuplicateColumnWarning,
     Error,
@@ -31,9 +28,10 @@ from nexusql.errors import (
     UndefinedColumn,
     UndefinedTable,
 )
-from nexusql.events import Event, Observer, observed
-from nexusql.interrupts import checked_limit, current_call
+from nexusql.events import Event, observed
+from nexusql.interrupts import current_call
 from nexusql.leases import Holder, callers_level
+from nexusql.options import Options
 from nexusql.pool import Pool
 from nexusql.results import Rows
 from nexusql.sql.cache import PlanCache
@@ -50,43 +48,6 @@ REMEMBERED_WARNINGS = 10_000
 T = TypeVar("T")
 
 Params = Mapping[str, Any] | Sequence[Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The settings of a manager; times in seconds."""
-
-    pool_min: int = 1
-    pool_max: int = 10
-    pool_timeout: float = 30.0
-    connect_timeout: float = 10.0
-    max_lifetime: float = 1800.0
-    idle_timeout: float = 600.0
-    max_waiting: int | None = None
-    statement_timeout: float | None = None
-    statement_cache: int = 512
-    translate: bool = True
-    strict: bool = False
-    duplicate_columns: str = "last"
-    observers: tuple[Observer, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a number that is none or out of its range, and for a choice that is none."""
-        for option in fields(self):
-            kinds, value = _NUMBERS.get(option.type), getattr(self, option.name)
-            if kinds and (isinstance(value, bool) or not isinstance(value, kinds)):
-                raise ConfigError(f"{option.name} is a number, not {value!r}")
-        if not 0 <= self.pool_min <= self.pool_max or self.pool_max < 1:
-            raise ConfigError(
-                f"pool_min is 0 to pool_max, and pool_max at least 1; not {self.pool_min} and {self.pool_max}"
-            )
-        if self.statement_timeout is not None:
-            checked_limit(self.statement_timeout)
-        if self.duplicate_columns not in ("last", "raise", "suffix"):
-            raise ConfigError(f"duplicate_columns is 'last', 'raise' or 'suffix', not {self.duplicate_columns!r}")
-
-
-_NUMBERS: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), int | None: (int, NoneType)}
 
 
 class Engine:

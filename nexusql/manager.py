@@ -18,7 +18,7 @@ from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
 from nexusql.current import open_in, open_transactions, roll_back_open, set_open
-from nexusql.engine import Engine, Options, Params, statement_text
+from nexusql.engine import Engine, Params, statement_text
 from nexusql.errors import ConfigError, Error, NotConnectedError, TranslationWarning
 from nexusql.events import Observer
 from nexusql.groups import GroupCommit, Groups
@@ -26,6 +26,7 @@ from nexusql.interfaces import DatabaseInterface
 from nexusql.interrupts import TimeLimit, limited
 from nexusql.jobs import run_job
 from nexusql.models import builder, keep_rows
+from nexusql.options import Options
 from nexusql.results import QueryResult, Rows, create_error_result, create_query_result
 from nexusql.retry import run_in_transaction
 from nexusql.sql.identifiers import quote_identifier

@@ -26,7 +26,7 @@ LEVELS = (
     ("events", "interfaces", "leases", "models"),
     ("backends",),
     ("interrupts",),
-    ("connection", "writer"),
+    ("connection", "options", "writer"),
     ("ledger",),
     ("pool",),
     ("engine",),
