@@ -273,7 +273,8 @@ def _whole(lengths: dict[str, int], occurrences: list[str], placeholders: int, s
 
 
 def _refuse_neighbours(tokens: Tokens, syntax: Syntax, sql: str) -> None:
-    """Refuse what a value would become one with: a literal or another value beside it, a dot, the @ of a variable."""
+    """Refuse what a value would become one with: a literal or another value beside it, a dot, the @ of a variable. And
+    a list without brackets, to which psycopg2 would add them."""
     last, previous = "", 0
     for i, token in enumerate(tokens):
         kind = token.kind
@@ -283,6 +284,9 @@ def _refuse_neighbours(tokens: Tokens, syntax: Syntax, sql: str) -> None:
             if last and last in ":'" and kind in ":'":
                 beside = "another parameter" if last == kind else "a string literal"
                 raise _refusal(tokens, previous, i, f"a parameter stands beside {beside}, which would continue it", sql)
+            if kind == ":" and tokens.word(previous) == "IN" and not _in_position(tokens, previous):
+                shown = token.text if token.text.startswith(":") else ":name"  # a list in a sequence is one value
+                raise _refusal(tokens, previous, i, f"a list stands in brackets: IN ({shown})", sql)
             if last == "." or kind == ".":
                 raise _refusal(tokens, previous, i, "a parameter is a value, it cannot be part of a name", sql)
             if previous == i - 1 and tokens.op(previous, "@") and syntax.placeholder == "%s":
@@ -290,6 +294,17 @@ def _refuse_neighbours(tokens: Tokens, syntax: Syntax, sql: str) -> None:
                 if tokens.kind(previous - 1) not in ("'", '"', ":", "w") and syntax.delimiters:
                     raise _refusal(tokens, previous, i, "a parameter cannot name a variable", sql)
         last, previous = kind, i
+
+
+def _in_position(tokens: Tokens, i: int) -> bool:
+    """True where the IN at i is that of POSITION(x IN y), which takes one value."""
+    level = 0
+    for j in range(i - 1, -1, -1):
+        if tokens[j].kind in ")(":
+            level += 1 if tokens[j].kind == ")" else -1
+            if level < 0:
+                return tokens.word(tokens.prev(j)) == "POSITION"
+    return False
 
 
 def _refusal(tokens: Tokens, first: int, second: int, message: str, sql: str) -> Exception:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nexusql.errors import ParameterError, TranslationError
+from nexusql.errors import ParameterError, SQLSyntaxError, TranslationError
 from nexusql.sql import compile_statement
 from nexusql.sql.compile import compile_plan, missing_error, value_error
 from nexusql.sql.statement import Assigned, NearMiss, Style
@@ -136,6 +136,17 @@ def test_a_question_mark_without_a_sequence_is_left_to_the_other_servers_where_i
             for style, told in ((Style.NAMED, "by position"), (Style.NONE, "has no value")):
                 with pytest.raises(ParameterError, match=rf"{told}.*\(line 2, column \d+\)"):
                     reading.compile(sql, style)
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
+def test_a_list_stands_in_brackets(reading: Reading) -> None:
+    for sql, style, shown in (
+        ("SELECT a FROM t WHERE (b)\nNOT IN :ids", Style.NAMED, ":ids"),
+        ("SELECT a FROM t WHERE b AND\nc IN ? AND d", Style.SEQUENCE, ":name"),
+    ):
+        with pytest.raises(SQLSyntaxError, match=rf"brackets: IN \({shown}\) \(line 2, column \d+\)"):
+            reading.compile(sql, style, (1,) if style is Style.SEQUENCE else None)
+    assert reading.compile("SELECT POSITION(LOWER(:a) IN :b)").names == ("a", "b")
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
