@@ -141,6 +141,8 @@ class MigrationRunner:
         if not done:
             return None
         logger.info("applied migration %s (%d ms)", file.name, _since(started))
+        if not script.pieces:  # as `nexusql migrate new` makes it
+            logger.warning("%s holds no statement, and counts as applied; undo it before you write one", file.name)
         return Applied(file.stem, describe(file.stem), _since(started))
 
     def _run(self, leased: Session, job: Job, script: Script, check: Check) -> bool:

@@ -158,6 +158,8 @@ def test_new_makes_files(command: Run, tmp_path: Path) -> None:
         ["V001__add_users.sql", "U001__add_users.sql"],
     )
     assert command("migrate", "new", "!", "--path", tmp_path / "sql")[0] == 1
+    status, _, err = command("migrate", "up", "sqlite://:memory:", "--path", tmp_path / "sql")
+    assert (status, "V001__add_users.sql holds no statement, and counts as applied" in err) == (0, True)
 
 
 def test_info_tells_what_is_there(command: Run, database_url: str, kind: str) -> None:
