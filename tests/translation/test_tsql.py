@@ -72,7 +72,7 @@ SAID = {
     # Truth
     "SELECT a FROM t WHERE b AND NOT c OR (d)": "SELECT a FROM t WHERE b = 1 AND NOT c = 1 OR (d = 1)",
     "SELECT a FROM t WHERE x BETWEEN 1 AND 2 AND b": "SELECT a FROM t WHERE x BETWEEN 1 AND 2 AND b = 1",
-    "SELECT a FROM t WHERE b IS NOT TRUE AND c IS FALSE": "SELECT a FROM t WHERE ISNULL(b, 0) = 0 AND c = 0",
+    "SELECT a FROM t WHERE b IS NOT TRUE AND c IS FALSE": "SELECT a FROM t WHERE ISNULL(b, 0) = 0 AND ISNULL(c, 1) = 0",
     "SELECT a FROM t JOIN s ON t.i = s.i AND s.ok WHERE TRUE": (
         "SELECT a FROM t JOIN s ON t.i = s.i AND s.ok = 1 WHERE 1 = 1"
     ),
@@ -85,9 +85,55 @@ SAID = {
     "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM s WHERE s.ok)": (
         "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM s WHERE s.ok = 1)"
     ),
+    "SELECT a = b AS same, t.ok IS TRUE FROM t": (
+        "SELECT CAST(CASE WHEN a = b THEN 1 WHEN NOT (a = b) THEN 0 END AS BIT) AS same,"
+        " CAST(CASE WHEN ISNULL(t.ok, 0) = 1 THEN 1 WHEN NOT (ISNULL(t.ok, 0) = 1) THEN 0 END AS BIT) FROM t"
+    ),
+    "SELECT CASE a WHEN 1 THEN b > c ELSE FALSE END FROM t ORDER BY a > b DESC, c": (
+        "SELECT CASE a WHEN 1 THEN CAST(CASE WHEN b > c THEN 1 WHEN NOT (b > c) THEN 0 END AS BIT) ELSE 0 END FROM t"
+        " ORDER BY CAST(CASE WHEN a > b THEN 1 WHEN NOT (a > b) THEN 0 END AS BIT) DESC, c"
+    ),
+    "UPDATE t SET ok = NOT ok, b = 2 WHERE (a = 1) = ok AND COALESCE(b > 1, FALSE)": (
+        "UPDATE t SET ok = CAST(CASE WHEN NOT ok = 1 THEN 1 WHEN NOT (NOT ok = 1) THEN 0 END AS BIT), b = 2"
+        " WHERE (CAST(CASE WHEN a = 1 THEN 1 WHEN NOT (a = 1) THEN 0 END AS BIT)) = ok"
+        " AND COALESCE(CAST(CASE WHEN b > 1 THEN 1 WHEN NOT (b > 1) THEN 0 END AS BIT), 0) = 1"
+    ),
+    "INSERT INTO t (ok, b) VALUES (1 > 2, 3), (TRUE, 4) RETURNING b IS NULL AS none": (
+        "INSERT INTO t (ok, b) OUTPUT CAST(CASE WHEN INSERTED.b IS NULL THEN 1 WHEN NOT (INSERTED.b IS NULL) THEN 0 END"
+        " AS BIT) AS none VALUES (CAST(CASE WHEN 1 > 2 THEN 1 WHEN NOT (1 > 2) THEN 0 END AS BIT), 3), (1, 4)"
+    ),
+    "SELECT BOOL_OR(ok), EVERY(a > 1) FROM t HAVING BOOL_AND(ok)": (
+        "SELECT MAX(CAST(ok AS INT)), MIN(CAST(CAST(CASE WHEN a > 1 THEN 1 WHEN NOT (a > 1) THEN 0 END AS BIT) AS INT))"
+        " FROM t HAVING MIN(CAST(ok AS INT)) = 1"
+    ),
+    "SELECT SUM(DISTINCT a) FILTER (WHERE ok), COUNT(*) FILTER (WHERE a > 1) OVER (PARTITION BY b) FROM t": (
+        "SELECT SUM(DISTINCT CASE WHEN ok = 1 THEN a END), COUNT(CASE WHEN a > 1 THEN 1 END) OVER (PARTITION BY b) FROM t"
+    ),
+    # Order
+    "SELECT a + 1 AS x FROM t ORDER BY x NULLS LAST, b DESC NULLS LAST, c DESC NULLS FIRST, d NULLS FIRST": (
+        "SELECT a + 1 AS x FROM t ORDER BY CASE WHEN a + 1 IS NULL THEN 1 ELSE 0 END, x, b DESC,"
+        " CASE WHEN c IS NULL THEN 0 ELSE 1 END, c DESC, d"
+    ),
+    "SELECT RANK() OVER (PARTITION BY a ORDER BY b NULLS LAST) FROM t": (
+        "SELECT RANK() OVER (PARTITION BY a ORDER BY CASE WHEN b IS NULL THEN 1 ELSE 0 END, b) FROM t"
+    ),
+    # UPDATE and DELETE
+    "UPDATE t AS x SET a = x.b + 1 WHERE x.i = :i;": "UPDATE x SET a = x.b + 1 FROM t AS x WHERE x.i = :i;",
+    "UPDATE t x SET a = y.b FROM t AS y WHERE x.i = y.i RETURNING x.a, y.b": (
+        "UPDATE x SET a = y.b OUTPUT INSERTED.a, y.b FROM t AS x, t AS y WHERE x.i = y.i"
+    ),
+    "UPDATE t SET a = s.b FROM s WHERE t.i = s.i": "UPDATE t SET a = s.b FROM s WHERE t.i = s.i",
+    "UPDATE t SET (a, b) = (b, a + 1), c = 3": "UPDATE t SET a = b, b = a + 1, c = 3",
+    "DELETE FROM t USING t AS o WHERE t.a = o.a AND t.i > o.i": (
+        "DELETE FROM t FROM t, t AS o WHERE t.a = o.a AND t.i > o.i"
+    ),
+    "DELETE FROM p.t AS x USING s JOIN r ON r.i = s.i WHERE x.i = s.i RETURNING x.i, s.b": (
+        "DELETE FROM x OUTPUT DELETED.i, s.b FROM p.t AS x, s JOIN r ON r.i = s.i WHERE x.i = s.i"
+    ),
+    "DELETE FROM t AS x": "DELETE FROM x FROM t AS x",
     # Expressions
     "SELECT a || '-' || :b": "SELECT CAST(a AS NVARCHAR(MAX)) + '-' + CAST(:b AS NVARCHAR(MAX))",
-    "SELECT a FROM t WHERE a ILIKE :q": "SELECT a FROM t WHERE LOWER(a) LIKE LOWER(:q)",
+    "SELECT a FROM t WHERE a ILIKE :q": "SELECT a FROM t WHERE LOWER(a) LIKE LOWER(:q) ESCAPE '\\'",
     "SELECT 1 WHERE a IS NOT DISTINCT FROM b": "SELECT 1 WHERE EXISTS (SELECT a INTERSECT SELECT b)",
     "SELECT x::int, y::timestamp, '2024-01-01'::date AS d": (
         "SELECT CAST(ROUND(CAST(x AS DECIMAL(38, 6)), 0) AS INT) AS x, CAST(y AS DATETIME2(6)) AS y,"
@@ -177,6 +223,14 @@ NATIVE = [
     "DECLARE @x INT = 5; SELECT @x",
     "SELECT CONVERT(VARCHAR(10), GETDATE(), 120)",
     "UPDATE t SET a = 1 FROM t JOIN s ON s.i = t.i WHERE s.b = 1",
+    "UPDATE x SET a = 1 FROM t AS x JOIN s ON s.i = x.i",
+    "UPDATE t SET @old = a = a + 1 WHERE i = 5",
+    "DELETE x FROM t AS x JOIN s ON s.i = x.i WHERE s.b = 1",
+    "DELETE TOP (5) FROM t OUTPUT DELETED.i WHERE a = 1",
+    "SELECT total = COUNT(*), ISNULL(MAX(a), 0) FROM t",
+    "SELECT IIF(a = 1, 2, 3) FROM t",
+    "BEGIN IF (@x = 1) SELECT 1 ELSE SELECT 2 END",
+    "SELECT @x = a FROM t",
     "ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)",
     "DROP INDEX i ON t",
     "SET NOCOUNT ON;",
@@ -202,7 +256,7 @@ RECEIPTS = {
     "CREATE TABLE t (a INT REFERENCES p (i) ON DELETE CASCADE, b INT REFERENCES p (i) ON DELETE SET NULL)": "twice",
     "CREATE TABLE t (a TEXT PRIMARY KEY)": "cannot be in a key",
     "CREATE TABLE t (a NUMERIC)": "without a precision",
-    "SELECT a = 1": "gives the value a name",
+    "UPDATE t SET a = s.b FROM s WHERE t.i = s.i RETURNING *": "only the columns of the table",
     "SELECT data->>'a', COUNT(*) FROM t GROUP BY data->>'a'": "4000 characters",
     "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(20)": "be NULL here",
     "TRUNCATE t CASCADE": "dropped",
@@ -220,6 +274,14 @@ def test_what_is_lost_has_a_receipt_and_is_an_error_under_strict(sql: str) -> No
 
 
 REFUSED = {
+    "SELECT a = 1": "write (name = value) for a comparison",
+    "SELECT a, b = c AND d FROM t": "write (name = value) for a comparison",
+    "UPDATE t SET a = y.b FROM t AS y WHERE y.i = 3": "the table itself",
+    "UPDATE t SET (a, b) = (SELECT 1, 2)": "one value for each column",
+    "SELECT a FROM t ORDER BY 1 NULLS LAST": "not its number",
+    "SELECT DISTINCT a FROM t ORDER BY a NULLS LAST": "beside DISTINCT",
+    "SELECT a FROM t UNION SELECT b FROM s ORDER BY a NULLS LAST": "behind UNION",
+    "SELECT MEDIAN(a) FILTER (WHERE b) FROM t": "CASE inside",
     "INSERT INTO t (a) VALUES (1), (2) ON CONFLICT DO NOTHING": "columns of the key",
     "INSERT INTO t VALUES (1, 2) ON CONFLICT (a) DO NOTHING": "list of columns",
     "INSERT INTO t (a) VALUES (1) ON CONFLICT ON CONSTRAINT k DO NOTHING": "columns of the key",
@@ -279,6 +341,7 @@ UNKNOWN = [
     (re.compile(r" ADD DEFAULT .* FOR \S+$", re.DOTALL), " ADD shown INT"),
     (re.compile(r"(?s)^(ALTER TABLE \S+ ADD [^,]*), CHECK .*$"), r"\1"),
     (re.compile(r"(?s)^DELETE FROM (\S+) OUTPUT .*? (WHERE .*)$"), r"DELETE FROM \1 \2"),
+    (re.compile(r"^DELETE FROM \S+ FROM (.*)$"), r"SELECT * FROM \1"),
     (re.compile(r" DEFAULT VALUES$"), " VALUES (1)"),
     (re.compile(r"\bWITHIN GROUP \(ORDER BY [^)]*\)"), ""),
 ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from nexusql.backends.mssql.ddl import hexadecimal_constant
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.casts import Casts, casts, truth
-from nexusql.sql.rules.functions import calls, clock, extremes, fields, renamed, string_agg
+from nexusql.sql.rules.functions import calls, clock, extremes, fields, filtered, renamed, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
 from nexusql.sql.rules.json_ops import (
     JsonPaths,
@@ -19,12 +19,14 @@ from nexusql.sql.rules.json_ops import (
 )
 from nexusql.sql.rules.merge import merge
 from nexusql.sql.rules.moments import moment_sums
+from nexusql.sql.rules.nulls import null_order
 from nexusql.sql.rules.operators import concatenation, distinct_from, ilike, is_unknown
 from nexusql.sql.rules.output import output
 from nexusql.sql.rules.predicates import conditions, truth_words
 from nexusql.sql.rules.quoting import national_literals, note_readings, refuse_escape_literals
 from nexusql.sql.rules.selects import lock_hints, refuse_distinct_on
 from nexusql.sql.rules.top import ordered_subselects, top_or_fetch
+from nexusql.sql.rules.writes import row_assignments, tables_behind_from
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
@@ -126,10 +128,15 @@ _CLOCK_WORDS = {
 _UUIDS = dict.fromkeys(("GEN_RANDOM_UUID", "UUID_GENERATE_V4"), "NEWID()")
 # Whole characters; LEN alone leaves out blanks at the end.
 _LENGTH = "(LEN(CAST({0} AS NVARCHAR(MAX)) + N'.') - 1)"
+# An aggregate takes no BIT.
+_ANY, _ALL = "MAX(CAST({0} AS INT))", "MIN(CAST({0} AS INT))"
 _RENAMED = {
+    "BOOL_AND(1)": _ALL,
+    "BOOL_OR(1)": _ANY,
     "CEIL(1)": "CEILING({0})",
     "CHAR_LENGTH(1)": _LENGTH,
     "CHARACTER_LENGTH(1)": _LENGTH,
+    "EVERY(1)": _ALL,
     "LENGTH(1)": _LENGTH,
     "LN(1)": "LOG({0})",
     "MOD(2)": "(({0}) % ({1}))",
@@ -279,7 +286,10 @@ DML_RULES: tuple[Rule, ...] = (
     refuse_distinct_on,
     _words,
     merge,
+    row_assignments,
+    tables_behind_from,
     output,
+    null_order(expressions_of_columns=True),
     top_or_fetch,
     ordered_subselects,
     refuse_named_paths,
@@ -289,6 +299,7 @@ DML_RULES: tuple[Rule, ...] = (
     casts(_CASTS),
     intervals(_shift),
     _extremes,
+    filtered,
     string_agg(_string_agg),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc="SYSUTCDATETIME()"),
     calls(_uuids),
@@ -296,7 +307,7 @@ DML_RULES: tuple[Rule, ...] = (
     json_containment(None),
     json_arrows(lambda _modes: _JSON),
     concatenation(_TEXT_OF, " + "),
-    ilike(fold="LOWER"),
+    ilike(fold="LOWER", escape="'\\'"),
     distinct_from(
         same="EXISTS (SELECT {0} INTERSECT SELECT {1})", different="NOT EXISTS (SELECT {0} INTERSECT SELECT {1})"
     ),

@@ -75,11 +75,11 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
         where = tokens.find("WHERE", start=set_, end=end)
         upsert.where = where
         for start, stop in tokens.items(set_, where if where >= 0 else end):
-            upsert.assignments += _assignments(rewrite, start, stop)
+            upsert.assignments += assignments(rewrite, start, stop)
     return upsert
 
 
-def _assignments(rewrite: Rewrite, start: int, stop: int) -> list[tuple[list[Token], list[Token]]]:
+def assignments(rewrite: Rewrite, start: int, stop: int) -> list[tuple[list[Token], list[Token]]]:
     """`column = value` as one pair, `(a, b) = (x, y)` as one for each column."""
     tokens = rewrite.tokens
     first = tokens.next(start - 1)
@@ -186,7 +186,7 @@ def _updates(rewrite: Rewrite, upsert: Upsert, table: list[Token], names: set[st
     """The assignments of ON DUPLICATE KEY UPDATE."""
     tokens = rewrite.tokens
     condition = Tokens(trimmed(tokens, upsert.where + 1, upsert.end)) if upsert.where >= 0 else Tokens()
-    tested = _reads(condition, names)
+    tested = reads(condition, names)
     pairs = [(identifier(column[-1]), column[-1], Tokens(value)) for column, value in upsert.assignments]
     # What the condition reads must be assigned last: until then it sees the old row.
     pairs.sort(key=lambda pair: pair[0] in tested)
@@ -198,7 +198,7 @@ def _updates(rewrite: Rewrite, upsert: Upsert, table: list[Token], names: set[st
     made: list[Token] = []
     assigned: set[str] = set()
     for name, column, value in pairs:
-        seen = _reads(value, names) & assigned
+        seen = reads(value, names) & assigned
         if seen:
             position = next(i for i in range(len(tokens)) if tokens[i] is column)
             told = ", ".join(sorted(seen))
@@ -237,7 +237,7 @@ def references(value: Tokens, names: set[str]) -> list[tuple[int, int, str]]:
     return found
 
 
-def _reads(value: Tokens, names: set[str]) -> set[str]:
+def reads(value: Tokens, names: set[str]) -> set[str]:
     """The columns of the existing row that an expression may read."""
     return {identifier(value[i]) for _, i, source in references(value, names) if source == "row"}
 
