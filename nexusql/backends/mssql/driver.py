@@ -16,8 +16,9 @@ from nexusql.backends.mssql.bulk import MssqlBulk
 from nexusql.backends.mssql.connecting import open_session
 from nexusql.backends.mssql.cursor import MssqlCursor
 from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
+from nexusql.backends.mssql.numbering import NEEDS_ANNOUNCEMENT, NOT_ANNOUNCED, inserted_table, run_announced
 from nexusql.backends.mssql.parameters import ParameterTypes
-from nexusql.backends.mssql.session import MssqlSession
+from nexusql.backends.mssql.session import MssqlSession, Result
 from nexusql.backends.mssql.syntax import SYNTAX, lexical
 from nexusql.backends.mssql.triggers import NEEDS_INTO, detour, run_around
 from nexusql.backends.mssql.values import MssqlValues
@@ -141,16 +142,20 @@ class MssqlBackend(CommonBackend):
             within(CANCEL_SECONDS, raw.cancel, lambda _: None)
 
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
-        """Run driver text; a text that is compared with a VARCHAR column is sent as one. Where a trigger keeps OUTPUT
-        from giving rows, which the server says before it does anything, they are fetched another way."""
+        """Run driver text; a text that is compared with a VARCHAR column is sent as one.
+
+        Two errors come before anything is done, and are gone around: a trigger keeps OUTPUT from giving rows, and a
+        value for a numbered column wants to be announced.
+        """
         sizes = self._types.sizes(raw, text, args) if args else None
         try:
             return raw.run(text, args, sizes)
         except pyodbc.Error as error:
-            way = detour(text, lexical(SessionModes())) if _codes(error)[1] == NEEDS_INTO else None
-            if way is None:
-                raise
-        return run_around(raw, way, args, sizes)
+            failed = error
+        result = _run_otherwise(raw, _codes(failed)[1], text, args, sizes)
+        if result is None:
+            raise failed
+        return result
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mssql.cursor."""
@@ -264,6 +269,22 @@ def make(
 ) -> MssqlBackend:
     """The backend; see nexusql.backends.backend_for. JSON is text here, so `json_loads` has nothing to decode."""
     return MssqlBackend(MssqlValues(custom, json_dumps))
+
+
+def _run_otherwise(
+    raw: MssqlSession, code: int | None, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None
+) -> Result | None:
+    """Go around the error of a statement, by the server's number; None where there is no way."""
+    rules = lexical(SessionModes())
+    if code == NEEDS_INTO and (way := detour(text, rules)) is not None:
+        return run_around(raw, way, args, sizes)
+    if code == NEEDS_ANNOUNCEMENT and (table := inserted_table(text, rules)) is not None:
+        try:
+            return run_announced(raw, table, text, args, sizes)
+        except pyodbc.Error as error:
+            if _codes(error)[1] not in NOT_ANNOUNCED:
+                raise
+    return None
 
 
 def _savepoint(name: str) -> str:

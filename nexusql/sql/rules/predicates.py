@@ -125,8 +125,8 @@ def _values(rewrite: Rewrite, i: int) -> list[tuple[int, int]]:
         return []
     first = tokens.next(i)
     if word == "SELECT":
-        items = ((start, alias_at(tokens, start, stop), stop) for start, stop in select_items(tokens, i))
-        return [(start, end) for start, end, stop in items if not _names_value(rewrite, start, end, stop)]
+        listed = ((start, alias_at(tokens, start, stop), stop) for start, stop in select_items(tokens, i))
+        return [(start, end) for start, end, stop in listed if not _names_value(rewrite, start, end, stop)]
     if word in ("THEN", "ELSE") and _case(tokens, i) >= 0:
         return [(first, list_end(tokens, first, _CASE_ENDS))]
     if word == "BY":
