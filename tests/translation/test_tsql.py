@@ -342,7 +342,7 @@ UNKNOWN = [
     (re.compile(r" ADD DEFAULT .* FOR \S+$", re.DOTALL), " ADD shown INT"),
     (re.compile(r"(?s)^(ALTER TABLE \S+ ADD [^,]*), CHECK .*$"), r"\1"),
     (re.compile(r"(?s)^DELETE FROM (\S+) OUTPUT .*? (WHERE .*)$"), r"DELETE FROM \1 \2"),
-    (re.compile(r"^DELETE FROM \S+ FROM (.*)$"), r"SELECT * FROM \1"),
+    (re.compile(r"^DELETE FROM \S+ (?:OUTPUT .*? )?FROM (.*)$"), r"SELECT * FROM \1"),
     (re.compile(r" DEFAULT VALUES$"), " VALUES (1)"),
     (re.compile(r"\bWITHIN GROUP \(ORDER BY [^)]*\)"), ""),
 ]

@@ -26,7 +26,7 @@ from nexusql.sql.rules.predicates import conditions, truth_words
 from nexusql.sql.rules.quoting import national_literals, note_readings, refuse_escape_literals
 from nexusql.sql.rules.selects import lock_hints, refuse_distinct_on
 from nexusql.sql.rules.top import ordered_subselects, top_or_fetch
-from nexusql.sql.rules.writes import row_assignments, tables_behind_from
+from nexusql.sql.rules.writes import drop_insert_alias, row_assignments, tables_behind_from
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
@@ -141,6 +141,7 @@ _RENAMED = {
     "LN(1)": "LOG({0})",
     "MOD(2)": "(({0}) % ({1}))",
     "OCTET_LENGTH(1)": "DATALENGTH({0})",
+    "ROUND(1)": "ROUND({0}, 0)",
     "STRPOS(2)": "CHARINDEX({1}, {0})",
     "SUBSTR(3)": "SUBSTRING({0}, {1}, {2})",
     "SUBSTR(2)": "SUBSTRING({0}, {1}, 2147483647)",
@@ -289,6 +290,7 @@ DML_RULES: tuple[Rule, ...] = (
     row_assignments,
     tables_behind_from,
     output,
+    drop_insert_alias,
     null_order(expressions_of_columns=True),
     top_or_fetch,
     ordered_subselects,

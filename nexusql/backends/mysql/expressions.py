@@ -25,7 +25,13 @@ from nexusql.sql.rules.quoting import note_readings, refuse_escape_literals
 from nexusql.sql.rules.returning import returning
 from nexusql.sql.rules.selects import LockWords, locks, refuse_distinct_on
 from nexusql.sql.rules.upsert import default_values, on_duplicate_key
-from nexusql.sql.rules.writes import note_order_of_assignments, row_assignments, tables_before_set
+from nexusql.sql.rules.writes import (
+    drop_insert_alias,
+    note_order_of_assignments,
+    returning_by_table,
+    row_assignments,
+    tables_before_set,
+)
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
@@ -219,6 +225,8 @@ DML_RULES: tuple[Rule, ...] = (
     returning(_returning, "db.insert(table, row) gives the generated key, and SELECT reads what was changed"),
     default_values,
     on_duplicate_key,
+    returning_by_table,
+    drop_insert_alias,
     row_assignments,
     note_order_of_assignments,
     tables_before_set,

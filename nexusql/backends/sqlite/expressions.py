@@ -16,7 +16,7 @@ from nexusql.sql.rules.operators import distinct_from, ilike, is_unknown
 from nexusql.sql.rules.quoting import refuse_escape_literals
 from nexusql.sql.rules.selects import drop_locks, refuse_distinct_on
 from nexusql.sql.rules.upsert import close_select, drop_constraint_target
-from nexusql.sql.rules.writes import tables_in_subselect
+from nexusql.sql.rules.writes import returning_by_table, tables_in_subselect
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
@@ -249,6 +249,7 @@ def _group_concat(
 DML_RULES: tuple[Rule, ...] = (
     refuse_escape_literals,
     refuse_distinct_on,
+    returning_by_table,
     tables_in_subselect,
     limits("-1"),
     refuse_json_operators,

@@ -155,9 +155,19 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
         column = _any_column(rewrite, upsert)
         made = [Token("w", column), *fill(" = "), *map(copy, table), Token(".", "."), Token("w", column)]
     put(tokens, upsert.conflict, upsert.end, [*fill("ON DUPLICATE KEY UPDATE "), *made])
+    _set_apart(tokens, upsert, identifier(table[-1]))
     _close_select(tokens, upsert)
-    if upsert.alias >= 0:
-        put(tokens, upsert.table_end, upsert.alias + 1, [])
+
+
+def _set_apart(tokens: Tokens, upsert: Upsert, table: str) -> None:
+    """Make a subselect of a query that reads the table itself, whose columns would be ambiguous behind it."""
+    start = tokens.next(tokens.close(upsert.columns) if upsert.columns >= 0 else upsert.table_end - 1)
+    end = tokens.prev(upsert.conflict) + 1
+    reads_it = any(token.kind in 'w"' and identifier(token) == table for token in tokens[start:end])
+    if tokens.word(start) in ("SELECT", "WITH") and reads_it:
+        before = len(tokens)
+        tokens[start:end] = fill("SELECT * FROM ({0}) AS nexusql_rows", tokens[start:end])
+        upsert.conflict += len(tokens) - before
 
 
 def _note_returning(rewrite: Rewrite, upsert: Upsert, message: str) -> None:

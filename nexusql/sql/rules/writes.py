@@ -200,6 +200,9 @@ def tables_before_set(rewrite: Rewrite) -> None:
         put(tokens, write.table, tokens.prev(stop) + 1, fill("{0} USING {1}", owner, tables))
         return
     name = write.name(tokens)
+    tables = fill(
+        "{0}, {1}", write.described(tokens), [copy(token) for token in sources]
+    )  # comments stay where they are
     put(tokens, tokens.prev(write.joined) + 1, tokens.prev(write.joined_end) + 1, [])
     for start, _ in reversed(list(tokens.items(write.set + 1, list_end(tokens, write.set + 1, _ENDS_SET)))):
         first = tokens.next(start - 1)
@@ -226,3 +229,38 @@ def tables_in_subselect(rewrite: Rewrite) -> None:
         put(tokens, write.joined, write.end, made)
     if write.alias >= 0 and tokens.word(tokens.prev(write.alias)) != "AS":
         tokens[write.alias : write.alias] = fill("AS ")
+
+
+def _insert_alias(tokens: Tokens) -> tuple[int, int]:
+    """Positions of the last part of the table's name and of its alias in an INSERT; -1, -1 where it has none."""
+    insert = tokens.find("INSERT", "INTO")
+    table = tokens.after(insert, "INSERT", "INTO") if insert >= 0 else -1
+    if not is_name(tokens, table):
+        return -1, -1
+    end = name_end(tokens, table)
+    alias = tokens.after(tokens.next(end - 1), "AS")
+    return (end - 1, alias) if is_name(tokens, alias) else (-1, -1)
+
+
+def returning_by_table(rewrite: Rewrite) -> None:
+    """RETURNING calls a table by its name where it knows no alias."""
+    if "RETURNING" not in rewrite.words:
+        return
+    tokens = rewrite.tokens
+    write = read_write(rewrite)
+    table, alias = (write.table_end - 1, write.alias) if write is not None else _insert_alias(tokens)
+    returning = tokens.find("RETURNING")
+    if alias < 0 or returning < 0:
+        return
+    name = folded(tokens[alias].text)
+    for i in range(returning, len(tokens)):
+        if tokens.kind(tokens.next(i)) == "." and is_name(tokens, i) and folded(tokens[i].text) == name:
+            tokens[i] = copy(tokens[table])
+
+
+def drop_insert_alias(rewrite: Rewrite) -> None:
+    """INSERT INTO t AS x, where an INSERT takes no alias; runs after what reads ON CONFLICT and RETURNING."""
+    if "INSERT" in rewrite.words and "AS" in rewrite.words:
+        table, alias = _insert_alias(rewrite.tokens)
+        if alias >= 0:
+            put(rewrite.tokens, table + 1, alias + 1, [])
