@@ -194,7 +194,8 @@ CONSTRUCTS: dict[str, list[Case]] = {
         query("GREATEST(at, '2024-01-01 00:00:00.000000'::timestamp)"),
         query("LEAST(NULL, n)"),
         query("GREATEST(n, LEAST(big, :m))", m=3),
-        Case("SELECT GREATEST(MAX(n), 5) AS x, MIN(LEAST(n, big)) AS y FROM things"),
+        Case("SELECT GREATEST(MAX(n), 5) AS x FROM things"),
+        Case("SELECT MIN(LEAST(n, big)) AS y FROM things", refused=("mssql",)),
     ],
     "`STRING_AGG(x, sep)`": [
         Case("SELECT STRING_AGG(name, '; ') AS x FROM things WHERE id IN (3, 4)"),

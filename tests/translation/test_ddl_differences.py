@@ -77,6 +77,14 @@ DIFFERENCES: dict[str, tuple[str, Any, Any, Any, Any]] = {
         11,
         11,
     ),
+    "truncate-numbers": (
+        "CREATE TABLE t (id SERIAL PRIMARY KEY, a INTEGER); INSERT INTO t (a) VALUES (1); TRUNCATE t; "
+        "INSERT INTO t (a) VALUES (2); SELECT id FROM t",
+        FAILS,
+        2,
+        1,
+        1,
+    ),
     "reserved-name": ("CREATE TABLE t (rank INTEGER, key INTEGER); SELECT COUNT(*) FROM t", 0, 0, FAILS, FAILS),
     "moment-default-text": (
         "CREATE TABLE t (id INTEGER, a TIMESTAMP DEFAULT '2024-01-31'); INSERT INTO t (id) VALUES (1); "

@@ -159,6 +159,10 @@ SAID = {
     "SELECT STRING_AGG(a, ', ' ORDER BY b) FROM t": (
         "SELECT STRING_AGG(CAST(a AS NVARCHAR(MAX)), ', ') WITHIN GROUP (ORDER BY b) FROM t"
     ),
+    "SELECT GREATEST(MAX(a), (SELECT LEAST(b, c) FROM s)) FROM t": (
+        "SELECT (SELECT MAX(nexusql.v) FROM (VALUES (MAX(a)), ((SELECT (SELECT MIN(nexusql.v) FROM (VALUES (b), (c)) AS"
+        " nexusql (v)) FROM s))) AS nexusql (v)) FROM t"
+    ),
     "SELECT GREATEST(a, :b)": "SELECT (SELECT MAX(nexusql.v) FROM (VALUES (a), (:b)) AS nexusql (v))",
     "SELECT 'ü', 'u'": "SELECT N'ü', 'u'",
     "SELECT LENGTH(a), SUBSTR(a, 2, 3)": ("SELECT (LEN(CAST(a AS NVARCHAR(MAX)) + N'.') - 1), SUBSTRING(a, 2, 3)"),
@@ -166,14 +170,17 @@ SAID = {
         "SELECT * FROM t AS x JOIN s WITH (UPDLOCK, ROWLOCK, READPAST) ON x.i = s.i WHERE x.i = 1"
     ),
     "SELECT * FROM t FOR UPDATE": "SELECT * FROM t WITH (UPDLOCK, ROWLOCK)",
-    "WITH RECURSIVE c AS (SELECT 1 AS n) SELECT n FROM c": "WITH c AS (SELECT 1 AS n) SELECT n FROM c",
+    "WITH RECURSIVE c AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM c WHERE n < 999) SELECT MAX(n) FROM c;": (
+        "WITH c AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM c WHERE n < 999) SELECT MAX(n) FROM c"
+        " OPTION (MAXRECURSION 0);"
+    ),
     "TRUNCATE t": "TRUNCATE TABLE t",
     # Definitions
     "CREATE TABLE t (id SERIAL PRIMARY KEY, j JSONB DEFAULT '{}'::jsonb, ok BOOLEAN DEFAULT TRUE)": (
         "CREATE TABLE t (id INT IDENTITY(1, 1) PRIMARY KEY, j NVARCHAR(MAX) DEFAULT '{}', ok BIT DEFAULT 1)"
     ),
     "CREATE TABLE t (id INTEGER PRIMARY KEY)": (
-        "IF OBJECT_ID(N'[t_nexusql_seq]', N'SO') IS NULL CREATE SEQUENCE [t_nexusql_seq] AS INT; "
+        "IF OBJECT_ID(N'[t_nexusql_seq]', N'SO') IS NULL CREATE SEQUENCE [t_nexusql_seq] AS INT START WITH 1; "
         "CREATE TABLE t (id INTEGER NOT NULL DEFAULT (NEXT VALUE FOR [t_nexusql_seq]) PRIMARY KEY)"
     ),
     "CREATE TABLE IF NOT EXISTS t (a UUID PRIMARY KEY DEFAULT gen_random_uuid(), b TIMESTAMPTZ DEFAULT NOW())": (
@@ -191,6 +198,12 @@ SAID = {
         "IF INDEXPROPERTY(OBJECT_ID(N'[s].[t]'), N'i', N'IndexID') IS NULL CREATE INDEX i ON s.t (a)"
     ),
     "CREATE UNIQUE INDEX i ON t (a) WHERE b > 0": "CREATE UNIQUE INDEX i ON t (a) WHERE a IS NOT NULL AND b > 0",
+    "CREATE INDEX i ON t (a) WHERE ok AND b > 0": "CREATE INDEX i ON t (a) WHERE ok = 1 AND b > 0",
+    "CREATE SCHEMA IF NOT EXISTS s": "IF SCHEMA_ID(N's') IS NULL EXEC(N'CREATE SCHEMA [s]')",
+    "ALTER TABLE s.t DROP CONSTRAINT IF EXISTS u": (
+        "IF OBJECT_ID(N'[s].[u]') IS NULL AND INDEXPROPERTY(OBJECT_ID(N'[s].[t]'), N'u', N'IndexID') IS NOT NULL"
+        " DROP INDEX [u] ON [s].[t] ELSE ALTER TABLE s.t DROP CONSTRAINT IF EXISTS u"
+    ),
     "DROP TABLE IF EXISTS t": "DROP TABLE IF EXISTS t; DROP SEQUENCE IF EXISTS [t_nexusql_seq]",
     "ALTER TABLE t ADD COLUMN IF NOT EXISTS a INT DEFAULT 5": (
         "IF COL_LENGTH(N'[t]', N'a') IS NULL ALTER TABLE t ADD a INT DEFAULT 5 WITH VALUES"
@@ -202,6 +215,9 @@ SAID = {
     "ALTER TABLE t RENAME TO s": "EXEC sp_rename N'[t]', N's'",
     "CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a + 1) STORED)": (
         "CREATE TABLE t (a INT, b AS (a + 1) PERSISTED)"
+    ),
+    "CREATE TABLE t (a INT, b BOOLEAN GENERATED ALWAYS AS (a > 1) STORED)": (
+        "CREATE TABLE t (a INT, b AS (CAST(CASE WHEN (a > 1) THEN 1 WHEN NOT (a > 1) THEN 0 END AS BIT)) PERSISTED)"
     ),
     "CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE b": "CREATE OR ALTER VIEW v AS SELECT a FROM t WHERE b = 1",
 }
@@ -228,6 +244,7 @@ NATIVE = [
     "UPDATE t SET @old = a = a + 1 WHERE i = 5",
     "DELETE x FROM t AS x JOIN s ON s.i = x.i WHERE s.b = 1",
     "DELETE TOP (5) FROM t OUTPUT DELETED.i WHERE a = 1",
+    "SELECT STUFF((SELECT ',' + a FROM t ORDER BY a FOR XML PATH('')), 1, 1, '') AS list FROM s",
     "SELECT total = COUNT(*), ISNULL(MAX(a), 0) FROM t",
     "SELECT IIF(a = 1, 2, 3) FROM t",
     "BEGIN IF (@x = 1) SELECT 1 ELSE SELECT 2 END",
@@ -261,6 +278,7 @@ RECEIPTS = {
     "SELECT data->>'a', COUNT(*) FROM t GROUP BY data->>'a'": "4000 characters",
     "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(20)": "be NULL here",
     "TRUNCATE t CASCADE": "dropped",
+    "SELECT 'a\\\nb'": "bind the text",
     "ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)": "one value more",
     "SELECT * FROM t FOR NO KEY UPDATE": "stronger lock",
 }
@@ -295,6 +313,7 @@ REFUSED = {
     "SELECT * FROM (SELECT 1 AS a) AS s FOR UPDATE": "only tables can be locked",
     "SELECT STRING_AGG(DISTINCT a, ',') FROM t": "DISTINCT",
     "SELECT DISTINCT ON (a) b FROM t": "DISTINCT ON",
+    "SELECT MAX(GREATEST(a, b)) FROM t": "inside an aggregate",
     "SELECT a @> b FROM t": "containment",
     "SELECT data->-1 FROM t": "from its end",
     "SELECT data #>> '{a,b}' FROM t": "end of a name",
@@ -337,6 +356,7 @@ def test_greatest_is_native_since_2022() -> None:
 
 # What sqlglot does not know of T-SQL, and what it is shown instead.
 UNKNOWN = [
+    (re.compile(r"^IF .* ELSE (ALTER TABLE \S+ DROP CONSTRAINT )"), r"\1"),
     (re.compile(r"^IF (OBJECT_ID|COL_LENGTH|INDEXPROPERTY)\((?:[^()']|\([^()]*\)|N'[^']*')*\) IS (NOT )?NULL "), ""),
     (re.compile(r" WITH VALUES\b"), ""),
     (re.compile(r" ADD DEFAULT .* FOR \S+$", re.DOTALL), " ADD shown INT"),
@@ -405,7 +425,7 @@ _LOOKUP = re.compile(
     re.DOTALL,
 )
 _NEXT = re.compile("; (?=CREATE |ALTER |DROP |EXEC )")
-_PROCEDURE = re.compile(r"(?:IF OBJECT_ID\(N'[^']*'\) IS NOT NULL )?EXEC sp_\w+ N'")
+_PROCEDURE = re.compile(r"(?:IF (?:OBJECT|SCHEMA)_ID\(N'[^']*'\) IS (?:NOT )?NULL )?EXEC(?: sp_\w+ |\()N'")
 
 
 def _reads(text: str) -> bool:

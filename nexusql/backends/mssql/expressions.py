@@ -23,7 +23,12 @@ from nexusql.sql.rules.nulls import null_order
 from nexusql.sql.rules.operators import concatenation, distinct_from, ilike, is_unknown
 from nexusql.sql.rules.output import output
 from nexusql.sql.rules.predicates import conditions, truth_words
-from nexusql.sql.rules.quoting import national_literals, note_readings, refuse_escape_literals
+from nexusql.sql.rules.quoting import (
+    national_literals,
+    note_continuations,
+    note_readings,
+    refuse_escape_literals,
+)
 from nexusql.sql.rules.selects import lock_hints, refuse_distinct_on
 from nexusql.sql.rules.top import ordered_subselects, top_or_fetch
 from nexusql.sql.rules.writes import drop_insert_alias, row_assignments, tables_behind_from
@@ -85,32 +90,8 @@ _CASTS = Casts(
     literals={"BOOLEAN": _truth, "BYTEA": hexadecimal_constant},
     # VARCHAR(n) is canonical, too, and then has to hold every character.
     native=frozenset(
-        (
-            *(
-                "BIT",
-                "NVARCHAR",
-                "NCHAR",
-                "DATETIME",
-                "DATETIME2",
-                "DATETIMEOFFSET",
-                "SMALLDATETIME",
-                "UNIQUEIDENTIFIER",
-            ),
-            *(
-                "VARBINARY",
-                "BINARY",
-                "MONEY",
-                "TINYINT",
-                "INT",
-                "BIGINT",
-                "SMALLINT",
-                "FLOAT",
-                "REAL",
-                "DECIMAL",
-                "DATE",
-            ),
-            *("INTEGER", "SQL_VARIANT", "XML"),
-        )
+        "BIGINT BINARY BIT DATE DATETIME DATETIME2 DATETIMEOFFSET DECIMAL FLOAT INT INTEGER MONEY NCHAR NVARCHAR REAL "
+        "SMALLDATETIME SMALLINT SQL_VARIANT TINYINT UNIQUEIDENTIFIER VARBINARY XML".split()
     ),
     ambiguous={"DECIMAL": "DECIMAL without a precision has no decimals here"},
 )
@@ -278,8 +259,23 @@ def _words(rewrite: Rewrite) -> None:
         last = tokens.prev(len(tokens))
         if tokens.word(last) in ("CASCADE", "IDENTITY"):
             start = tokens.prev(last) if tokens.word(last) == "IDENTITY" else last
-            rewrite.note(f"{tokens.text(start, last + 1)} is dropped: identity columns start again here", start)
+            said = tokens.text(start, last + 1)
+            rewrite.note(f"{said} is dropped: identity columns start again here, and keys with a sequence go on", start)
             del tokens[tokens.prev(start) + 1 : last + 1]
+
+
+def _unbounded_recursion(rewrite: Rewrite) -> None:
+    """WITH RECURSIVE ends where its rows do, not after the 100 steps that T-SQL takes unless told otherwise."""
+    tokens = rewrite.tokens
+    if (
+        "RECURSIVE" in rewrite.words
+        and tokens.word(tokens.next(-1)) in ("WITH", "INSERT")
+        and tokens.find("OPTION") < 0
+    ):
+        at = tokens.prev(len(tokens)) + 1
+        while tokens.kind(at - 1) == ";":
+            at = tokens.prev(at - 1) + 1
+        tokens[at:at] = fill(" OPTION (MAXRECURSION 0)")
 
 
 DML_RULES: tuple[Rule, ...] = (
@@ -317,6 +313,8 @@ DML_RULES: tuple[Rule, ...] = (
     lock_hints,
     conditions,
     truth_words,
+    _unbounded_recursion,
     note_readings,
+    note_continuations,
     national_literals,
 )

@@ -143,6 +143,10 @@ def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
             if not items or not all(items):
                 continue
             if subselect:
+                if _is_aggregated(tokens, i):
+                    raise rewrite.refuse(
+                        f"{tokens.word(i)} cannot stand inside an aggregate here; aggregate what a subselect gives", i
+                    )
                 rows = ", ".join(f"({{{n}}})" for n in range(len(items)))
                 put(tokens, i, closing + 1, fill(subselect.format(names[tokens.word(i)], rows), *items))
                 continue
@@ -158,6 +162,21 @@ def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
             put(tokens, i, closing + 1, fill(template, *items))
 
     return rule
+
+
+def _is_aggregated(tokens: Tokens, i: int) -> bool:
+    """True where a position is inside the parentheses of an aggregate."""
+    level = 0
+    for j in range(i - 1, -1, -1):
+        kind = tokens.kind(j)
+        level += (kind == ")") - (kind == "(")
+        if level < 0:
+            level = 0
+            if tokens.word(tokens.prev(j)) in AGGREGATES:
+                return True
+            if tokens.word(tokens.next(j)) in ("SELECT", "WITH"):
+                return False
+    return False
 
 
 # Tokens of an aggregate from its parts: DISTINCT or not, value, separator, ORDER BY clause (empty without one).

@@ -52,6 +52,8 @@ def conditions(rewrite: Rewrite) -> None:
     tokens = rewrite.tokens
     first = tokens.next(-1)
     if rewrite.definition or (tokens.word(first) in _UNTOUCHED and tokens.find("VIEW") < 0):
+        if rewrite.words.issuperset(("CREATE", "INDEX", "WHERE")):
+            _terms(tokens, False)
         return
     if "IS" in rewrite.words and ("TRUE" in rewrite.words or "FALSE" in rewrite.words):
         _tests(tokens)
@@ -60,10 +62,13 @@ def conditions(rewrite: Rewrite) -> None:
             item = trimmed(tokens, start, stop)
             if item and _is_condition(Tokens(item)):
                 put(tokens, tokens.next(start - 1), tokens.prev(stop) + 1, fill(_BIT, item))
-    if _STARTS.isdisjoint(rewrite.words):
-        return
+    if not _STARTS.isdisjoint(rewrite.words):
+        _terms(tokens, not rewrite.words.isdisjoint(("JOIN", "USING")))
+
+
+def _terms(tokens: Tokens, joins: bool) -> None:
+    """Make conditions of the values where conditions stand; unless it `joins`, ON says where something is done."""
     i = 0
-    joins = not rewrite.words.isdisjoint(("JOIN", "USING"))  # else ON says where something is done
     while i < len(tokens):
         if tokens.word(i) in _STARTS and (joins or tokens.word(i) != "ON") and _starts_condition(tokens, i):
             _term(tokens, tokens.next(i))

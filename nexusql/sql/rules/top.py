@@ -83,7 +83,7 @@ def _operand(number: list[Token]) -> list[Token]:
 
 
 def ordered_subselects(rewrite: Rewrite) -> None:
-    """ORDER BY inside parentheses gets OFFSET 0 ROWS, without which T-SQL takes it only beside TOP."""
+    """ORDER BY inside parentheses gets OFFSET 0 ROWS, without which T-SQL takes it only beside TOP and FOR XML."""
     if "ORDER" not in rewrite.words or "SELECT" not in rewrite.words:
         return
     tokens = rewrite.tokens
@@ -93,6 +93,8 @@ def ordered_subselects(rewrite: Rewrite) -> None:
         close = tokens.close(i)
         order = tokens.find("ORDER", "BY", start=i + 1, end=close)
         if order < 0 or close == len(tokens) or tokens.find("OFFSET", start=order, end=close) >= 0:
+            continue
+        if tokens.find("FOR", start=order, end=close) >= 0:
             continue
         select = query_before(tokens, order).select
         if select >= 0 and "TOP" not in (tokens.word(k) for k in range(select, min(select + 5, close))):
