@@ -217,6 +217,13 @@ CONSTRUCTS: dict[str, list[Case]] = {
         Case("SELECT BOOL_OR(ok) AS a FROM things WHERE id > 100"),
         Case("SELECT name, BOOL_OR(ok) AS a FROM things GROUP BY name HAVING BOOL_OR(ok) ORDER BY COUNT(*)"),
     ],
+    "`WITH RECURSIVE`": [
+        Case("WITH RECURSIVE c AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM c WHERE n < 1500) SELECT COUNT(*) FROM c"),
+        Case(
+            "WITH RECURSIVE c AS (SELECT id, thing FROM links WHERE id = 1 UNION ALL SELECT l.id, l.thing"
+            " FROM links AS l JOIN c ON l.thing = c.id + 2 WHERE c.id < 9) SELECT id FROM c ORDER BY id LIMIT 5"
+        ),
+    ],
     "`->`, `->>` by key or index, literal or parameter": [
         query("doc->>'k'"),
         query("doc->'a'"),
