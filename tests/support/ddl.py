@@ -10,6 +10,7 @@ import tsql_catalogue
 from nexusql.backends.mssql.driver import make as make_mssql
 from nexusql.backends.mssql.session import MssqlSession
 from nexusql.backends.mssql.syntax import SYNTAX as MSSQL_SYNTAX
+from nexusql.backends.mssql.values import convert_results
 from nexusql.backends.mysql.syntax import SYNTAX as MYSQL_SYNTAX
 from nexusql.backends.postgresql.syntax import SYNTAX as POSTGRESQL_SYNTAX
 from nexusql.backends.sqlite.syntax import SYNTAX as SQLITE_SYNTAX
@@ -256,6 +257,8 @@ def opened(kind: str, url: str) -> Iterator[Database]:
                 said = cursor.fetchone()[0]
             version = tuple(int(part) for part in said.split("-")[0].split("."))
             modes = SessionModes(flavour="mariadb" if "MariaDB" in said else "mysql", version=version)
+        elif kind == "mssql":
+            convert_results(connection)
         yield Database(kind, url, connection, modes)
     finally:
         connection.close()

@@ -29,13 +29,10 @@ _UNTOUCHED = frozenset("ALTER BEGIN CREATE DECLARE DROP EXEC EXECUTE GRANT IF RE
 # What T-SQL takes for conditions: functions, and words before a parenthesis.
 _CONDITIONS = frozenset("EXISTS CONTAINS FREETEXT UPDATE REGEXP_LIKE UNIQUE MATCHED".split())
 # Words before a parenthesis that holds no values, or not as a function has them.
-_NO_VALUES = (
-    CLAUSE_WORDS
-    | _CONDITIONS
-    | frozenset(
-        "FILTER HAVING IF IIF OPENROWSET OPTION OVER OVERLAY OUTPUT POSITION SUBSTRING TRIM VALUES WHILE WINDOW".split()
-    )
-)
+_NO_VALUES = frozenset(
+    "FILTER HAVING IF IIF OPENROWSET OPTION OVER OVERLAY OUTPUT PIVOT POSITION SUBSTRING TRIM UNPIVOT VALUES WHILE "
+    "WINDOW".split()
+).union(CLAUSE_WORDS, _CONDITIONS)
 _TRUTH = {"TRUE": "1", "FALSE": "0"}
 _LOGICAL = frozenset(("AND", "OR", "NOT", "LIKE", "IN", "BETWEEN", "IS", "EXISTS"))
 _BIT = "CAST(CASE WHEN {0} THEN 1 WHEN NOT ({0}) THEN 0 END AS BIT)"
@@ -207,12 +204,17 @@ def _names_value(rewrite: Rewrite, start: int, end: int, stop: int) -> bool:
         return True
     if end < stop:  # it has a name behind AS already
         return False
-    if is_native(rewrite) or not rewrite.words.isdisjoint(_NATIVE) or any(t.text[:1] in "[@" for t in tokens):
+    if is_native(rewrite) or not rewrite.words.isdisjoint(_NATIVE) or any(map(_is_of_t_sql, tokens)):
         return True
     raise rewrite.refuse(
         "name = value gives the value a name here; write (name = value) for a comparison, value AS name for a name",
         first,
     )
+
+
+def _is_of_t_sql(token: Token) -> bool:
+    """True for a name in brackets and a variable, as they stand in the source."""
+    return token.start >= 0 and token.kind in '"@' and token.text[0] in "[@"
 
 
 def _starts_condition(tokens: Tokens, i: int) -> bool:

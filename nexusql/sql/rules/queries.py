@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nexusql.sql.operands import case_end
 from nexusql.sql.rules.ddl_text import folded
 from nexusql.sql.templates import trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -42,7 +43,11 @@ def list_end(tokens: Tokens, start: int, words: frozenset[str]) -> int:
     """Position behind a list that starts at a position: of one of `words`, or of what closes the parentheses."""
     end = start
     while end < len(tokens) and tokens.kind(end) not in (")", "]", ";") and tokens.word(end) not in words:
-        end = tokens.next(tokens.close(end) if tokens.kind(end) in ("(", "[") else end)
+        if tokens.kind(end) in ("(", "["):
+            end = tokens.close(end)
+        elif tokens.word(end) == "CASE":
+            end = case_end(tokens, end)
+        end = tokens.next(end)
     return min(end, len(tokens))
 
 

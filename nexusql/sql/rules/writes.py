@@ -38,9 +38,10 @@ class Write:
     returning: int
     end: int  # behind the last clause but RETURNING
 
-    def name(self, tokens: Tokens) -> Token:
-        """What the table is called in the statement."""
-        return tokens[self.alias if self.alias >= 0 else self.table_end - 1]
+    @property
+    def called(self) -> int:
+        """Position of what the table is called in the statement: its alias, or its own name without the schema."""
+        return self.alias if self.alias >= 0 else self.table_end - 1
 
     def described(self, tokens: Tokens) -> list[Token]:
         """The table as FROM has it, with its alias."""
@@ -114,7 +115,7 @@ def _exposed(tokens: Tokens, write: Write) -> tuple[set[str], set[str]]:
 def _is_native(tokens: Tokens, write: Write) -> bool:
     """True where the further tables have the one that is changed among them, as T-SQL and MySQL write it."""
     called, _ = _exposed(tokens, write)
-    return folded(write.name(tokens).text) in called
+    return folded(tokens[write.called].text) in called
 
 
 def _note_whole_row(rewrite: Rewrite, write: Write) -> None:
@@ -144,7 +145,7 @@ def note_order_of_assignments(rewrite: Rewrite) -> None:
     if write is None or write.set < 0:
         return
     tokens = rewrite.tokens
-    names = {identifier(tokens[write.table_end - 1]), identifier(write.name(tokens))}
+    names = {identifier(tokens[write.table_end - 1]), identifier(tokens[write.called])}
     assigned: set[str] = set()
     for start, stop in tokens.items(write.set + 1, list_end(tokens, write.set + 1, _ENDS_SET)):
         for column, value in assignments(rewrite, start, stop):
@@ -170,7 +171,7 @@ def tables_behind_from(rewrite: Rewrite) -> None:
     tables = write.described(tokens)
     sources = write.sources(tokens)
     tables = fill("FROM {0}, {1}" if sources else "FROM {0}", tables, sources)
-    owner = copy(write.name(tokens))
+    owner = copy(tokens[write.called])
     if write.joined >= 0:
         put(tokens, write.joined, tokens.prev(write.joined_end) + 1, tables)
     elif write.where >= 0:
@@ -189,26 +190,32 @@ def tables_before_set(rewrite: Rewrite) -> None:
     tokens = rewrite.tokens
     if write.joined >= 0 and _is_native(tokens, write):
         return
-    tables, sources = write.described(tokens), write.sources(tokens)
-    tables = fill("{0}, {1}", tables, sources) if sources else tables
-    if write.verb == "DELETE":
-        if write.returning >= 0:
-            raise rewrite.refuse("DELETE .. RETURNING takes neither USING nor an alias here", write.returning)
-        owner = [copy(token) for token in tokens[write.table : write.table_end]]
-        owner = [copy(tokens[write.alias])] if write.alias >= 0 else owner
-        stop = write.joined_end if write.joined >= 0 else max(write.alias, write.table_end - 1) + 1
-        put(tokens, write.table, tokens.prev(stop) + 1, fill("{0} USING {1}", owner, tables))
-        return
-    name = write.name(tokens)
-    tables = fill(
-        "{0}, {1}", write.described(tokens), [copy(token) for token in sources]
-    )  # comments stay where they are
+    if write.verb == "UPDATE":
+        _join_before_set(tokens, write)
+    elif write.returning >= 0:
+        raise rewrite.refuse("DELETE .. RETURNING takes neither USING nor an alias here", write.returning)
+    else:
+        _join_behind_using(tokens, write)
+
+
+def _join_before_set(tokens: Tokens, write: Write) -> None:
+    # Copies have no comments, which stay where they are.
+    tables = fill("{0}, {1}", write.described(tokens), [copy(token) for token in write.sources(tokens)])
+    owner = tokens[write.called]
     put(tokens, tokens.prev(write.joined) + 1, tokens.prev(write.joined_end) + 1, [])
     for start, _ in reversed(list(tokens.items(write.set + 1, list_end(tokens, write.set + 1, _ENDS_SET)))):
         first = tokens.next(start - 1)
         if tokens.kind(tokens.next(first)) != ".":
-            tokens[first:first] = [copy(name), Token(".", ".")]
-    put(tokens, write.table, max(write.alias, write.table_end - 1) + 1, tables)
+            tokens[first:first] = [copy(owner), Token(".", ".")]
+    put(tokens, write.table, write.called + 1, tables)
+
+
+def _join_behind_using(tokens: Tokens, write: Write) -> None:
+    tables, sources = write.described(tokens), write.sources(tokens)
+    owner = [copy(token) for token in tokens[write.table if write.alias < 0 else write.alias : write.called + 1]]
+    end = tokens.prev(write.joined_end) if write.joined >= 0 else write.called
+    made = fill("{0} USING {1}, {2}" if sources else "{0} USING {1}", owner, tables, sources)
+    put(tokens, write.table, end + 1, made)
 
 
 def tables_in_subselect(rewrite: Rewrite) -> None:
