@@ -98,6 +98,31 @@ def test_a_value_for_a_numbered_column_is_announced(db: DatabaseManager, server:
     assert db.fetch_value("INSERT INTO t (id, a) VALUES (5, 'it''s -- ;') RETURNING id -- five") == 5
 
 
+def test_a_numbered_column_of_a_table_with_triggers_is_announced(db: DatabaseManager, server: Server) -> None:
+    server.on(r"^INSERT .* OUTPUT INSERTED\.id (?!INTO)", error("ProgrammingError", "42000", 334))
+    server.on(r"^INSERT .* OUTPUT INSERTED\.id INTO", ANNOUNCED)
+    server.on("SELECT \\* FROM #nexusql_output", Several([[(5,)], 0]))
+    assert db.fetch_value("INSERT INTO t (id) VALUES (:id) RETURNING id", {"id": 5}) == 5
+    assert re.match("SET IDENTITY_INSERT t ON; INSERT INTO t .* INTO #nexusql_output", server.texts[-2])
+
+
+@pytest.mark.parametrize("way", ["insert", "bulk_insert", "execute_many"])
+def test_a_row_with_its_number_is_announced_by_every_call(db: DatabaseManager, server: Server, way: str) -> None:
+    described = [("id", "int", 4, 10, 0, None, True, False, None), ("a", "int", 4, 10, 0, None, False, False, None)]
+    server.on("sys.columns AS c LEFT JOIN", described)
+    server.on("sys.indexes", [(1, True, "id", False, None)])
+    server.on("sys.triggers", [(0,)])
+    server.on("^INSERT", ANNOUNCED)
+    server.on("^SET IDENTITY_INSERT .* OUTPUT", Several([0, [(5,)], 0]))
+    if way == "insert":
+        assert db.insert("t", {"id": 5, "a": 1}) == 5
+    elif way == "bulk_insert":
+        assert db.bulk_insert("t", [{"id": 5, "a": 1}]).rowcount == 1
+    else:
+        assert db.execute_many("INSERT INTO t (id, a) VALUES (:id, :a)", [{"id": 5, "a": 1}]) == 1
+    assert any(re.match(r"SET IDENTITY_INSERT (\[t\]|t) ON", text) for text in server.texts)
+
+
 def test_an_announcement_is_taken_back_where_the_batch_fails(db: DatabaseManager, server: Server) -> None:
     server.on("^INSERT", ANNOUNCED)
     server.on("^SET IDENTITY_INSERT t ON; INSERT", error("IntegrityError", "23000", 2627))

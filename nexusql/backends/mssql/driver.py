@@ -149,13 +149,12 @@ class MssqlBackend(CommonBackend):
         """
         sizes = self._types.sizes(raw, text, args) if args else None
         try:
-            return raw.run(text, args, sizes)
+            return _run(raw, text, args, sizes)
         except pyodbc.Error as error:
-            failed = error
-        result = _run_otherwise(raw, _codes(failed)[1], text, args, sizes)
-        if result is None:
-            raise failed
-        return result
+            way = detour(text, lexical(SessionModes())) if _codes(error)[1] == NEEDS_INTO else None
+            if way is None:
+                raise
+        return run_around(raw, way, lambda run: _run(raw, run, args, sizes))
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mssql.cursor."""
@@ -271,20 +270,20 @@ def make(
     return MssqlBackend(MssqlValues(custom, json_dumps))
 
 
-def _run_otherwise(
-    raw: MssqlSession, code: int | None, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None
-) -> Result | None:
-    """Go around the error of a statement, by the server's number; None where there is no way."""
-    rules = lexical(SessionModes())
-    if code == NEEDS_INTO and (way := detour(text, rules)) is not None:
-        return run_around(raw, way, args, sizes)
-    if code == NEEDS_ANNOUNCEMENT and (table := inserted_table(text, rules)) is not None:
+def _run(raw: MssqlSession, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None) -> Result:
+    """Run driver text, once more where a value for a numbered column is to be announced and can be."""
+    try:
+        return raw.run(text, args, sizes)
+    except pyodbc.Error as error:
+        failed = error
+    table = inserted_table(text, lexical(SessionModes())) if _codes(failed)[1] == NEEDS_ANNOUNCEMENT else None
+    if table is not None:
         try:
             return run_announced(raw, table, text, args, sizes)
         except pyodbc.Error as error:
             if _codes(error)[1] not in NOT_ANNOUNCED:
                 raise
-    return None
+    raise failed
 
 
 def _savepoint(name: str) -> str:

@@ -3,10 +3,10 @@
 https://learn.microsoft.com/sql/t-sql/queries/output-clause-transact-sql
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyodbc
 
@@ -92,11 +92,11 @@ def _column(tokens: Tokens, start: int, stop: int, number: int) -> str:
     return item.text().strip() if named else f"{item.text().strip()} AS nexusql_{number}"
 
 
-def run_around(session: MssqlSession, way: Detour, args: Sequence[Any] | None, sizes: Sequence[Any] | None) -> Result:
-    """Run a statement by way of its temporary table."""
+def run_around(session: MssqlSession, way: Detour, run: Callable[[str], Result]) -> Result:
+    """Run a statement by way of its temporary table; `run` does so with its arguments."""
     session.run(way.define, None)
     try:
-        session.run(way.run, args, sizes)
+        run(way.run)
         return session.run(f"{way.read}; {way.drop}", None)
     except pyodbc.Error:
         with suppress(pyodbc.Error):  # a rollback has dropped it, or the session is gone
