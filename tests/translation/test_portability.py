@@ -17,9 +17,10 @@ from translating import MARIADB, MYSQL, SQLITE, Databases, said
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "DIALECTS.md").read_text("utf-8")
 FAILS = "an error"
-# What SQLite was built with, and since when it has CONCAT.
+# What SQLite was built with, and since when it has some functions.
 MATH = sqlite3.connect(":memory:").execute("SELECT sqlite_compileoption_used('ENABLE_MATH_FUNCTIONS')").fetchone()[0]
 CONCAT = sqlite3.sqlite_version_info >= (3, 44)
+OCTETS = sqlite3.sqlite_version_info >= (3, 43)
 
 # What differs and is not translated: a statement, and what SQLite, PostgreSQL, MariaDB and SQL Server answer.
 DIFFERENCES: dict[str, tuple[str, Any, Any, Any, Any]] = {
@@ -33,6 +34,7 @@ DIFFERENCES: dict[str, tuple[str, Any, Any, Any, Any]] = {
     "upper": ("UPPER('ä')", "ä", "Ä", "Ä", "Ä"),
     "length": ("LENGTH('ä')", 1, 1, 2, 1),
     "length-of-emoji": ("LENGTH('😀')", 1, 1, 4, 2),
+    "octet-length": ("OCTET_LENGTH('ab' || 'ä')", 4 if OCTETS else FAILS, 4, 4, 6),
     "concat-null": ("CONCAT('a', NULL)", "a" if CONCAT else FAILS, "a", None, "a"),
     "substr": ("SUBSTR('abc', -2)", "bc", "abc", "bc", "abc"),
     "integer-division": ("7 / 2", 3, 3, 3.5, 3),

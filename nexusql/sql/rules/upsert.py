@@ -141,8 +141,8 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
     Assignments run one after the other there and read what earlier ones have set: where that could be seen, refused.
     """
     upsert = read_upsert(rewrite)
-    if upsert is None:
-        return
+    if upsert is None or not all(column for column, _ in upsert.assignments):
+        return  # the server will say so
     tokens = rewrite.tokens
     if upsert.target >= 0:
         rewrite.note("a conflict with any unique key counts, not only with this one", upsert.target)
