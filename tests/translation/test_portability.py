@@ -38,6 +38,7 @@ DIFFERENCES: dict[str, tuple[str, Any, Any, Any, Any]] = {
     "concat-null": ("CONCAT('a', NULL)", "a" if CONCAT else FAILS, "a", None, "a"),
     "substr": ("SUBSTR('abc', -2)", "bc", "abc", "bc", "abc"),
     "integer-division": ("7 / 2", 3, 3, 3.5, 3),
+    "decimal-division": ("2.0 / 3", 0.666667, 0.666667, 0.66667, 0.666667),
     "division-by-zero": ("1 / 0", None, FAILS, None, FAILS),
     "average-of-integers": ("AVG(n) FROM (SELECT 1 AS n UNION ALL SELECT 2) AS t", 1.5, 1.5, 1.5, 1),
     "power-of-integer": ("POWER(2, 0.5)", 1.414214 if MATH else FAILS, 1.414214, 1.414214, 1),
