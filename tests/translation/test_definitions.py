@@ -160,7 +160,14 @@ DEFINITIONS: dict[str, list[Case]] = {
             "DELETE FROM p",
             query="SELECT i, p, n FROM t ORDER BY i",
             rows=[(2, None, None)],
-        )
+        ),
+        defined(
+            "CREATE TABLE t (i BIGINT NOT NULL PRIMARY KEY, ok BOOLEAN CHECK (ok), n INTEGER, CHECK (ok OR n > 0))",
+            "INSERT INTO t (i, ok, n) VALUES (1, TRUE, 0), (2, NULL, 1), (3, NULL, NULL)",
+            "! INSERT INTO t (i, ok, n) VALUES (4, FALSE, 1)",
+            query="SELECT i FROM t ORDER BY i",
+            rows=[(1,), (2,), (3,)],
+        ),
     ],
     "`DEFERRABLE`, `MATCH FULL`": [
         defined(

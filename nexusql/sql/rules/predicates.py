@@ -19,7 +19,7 @@ from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import fill, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
 
-_STARTS = frozenset(("WHERE", "HAVING", "ON", "AND", "OR", "NOT", "WHEN"))
+_STARTS = frozenset(("WHERE", "HAVING", "ON", "AND", "OR", "NOT", "WHEN", "CHECK"))
 _ENDS = frozenset(
     "AND OR THEN GROUP ORDER HAVING UNION EXCEPT INTERSECT WHEN OUTPUT RETURNING OFFSET LIMIT FETCH FOR INNER LEFT "
     "RIGHT FULL CROSS JOIN WHERE OPTION WINDOW ELSE END".split()
@@ -49,7 +49,7 @@ def conditions(rewrite: Rewrite) -> None:
     tokens = rewrite.tokens
     first = tokens.next(-1)
     if rewrite.definition or (tokens.word(first) in _UNTOUCHED and tokens.find("VIEW") < 0):
-        if rewrite.words.issuperset(("CREATE", "INDEX", "WHERE")):
+        if rewrite.words.issuperset(("TABLE", "CHECK")) or rewrite.words.issuperset(("INDEX", "WHERE")):
             _terms(tokens, False)
         return
     if "IS" in rewrite.words and ("TRUE" in rewrite.words or "FALSE" in rewrite.words):
@@ -68,7 +68,7 @@ def _terms(tokens: Tokens, joins: bool) -> None:
     i = 0
     while i < len(tokens):
         if tokens.word(i) in _STARTS and (joins or tokens.word(i) != "ON") and _starts_condition(tokens, i):
-            _term(tokens, tokens.next(i))
+            _term(tokens, tokens.next(tokens.next(i)) if tokens.word(i) == "CHECK" else tokens.next(i))
         i += 1
 
 
@@ -226,9 +226,11 @@ def _starts_condition(tokens: Tokens, i: int) -> bool:
         case = _case(tokens, i)  # of CASE WHEN condition, not of CASE value WHEN value
         return after not in ("MATCHED", "NOT") and case >= 0 and tokens.word(tokens.next(case)) == "WHEN"
     if word == "NOT":
-        return after not in ("NULL", "MATCHED", "IN", "LIKE", "BETWEEN", "EXISTS") and not ends_operand(
+        return after not in ("NULL", "FOR", "MATCHED", "IN", "LIKE", "BETWEEN", "EXISTS") and not ends_operand(
             tokens, tokens.prev(i)
         )
+    if word == "CHECK":
+        return tokens.kind(tokens.next(i)) == "("
     if word == "AND":
         return not _is_between(tokens, i)
     if word == "ON":
