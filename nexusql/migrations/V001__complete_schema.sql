@@ -118,6 +118,8 @@ CREATE INDEX IF NOT EXISTS idx_execution_logs_execution_id ON execution_logs (ex
 
 -- State: checkpoints of a thread, and what was said in it
 
+-- On SQL Server a checkpoint that others name as their parent cannot be deleted before them.
+-- nexusql: accept-loss
 CREATE TABLE IF NOT EXISTS pipeline_checkpoints (
     checkpoint_id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
     thread_id VARCHAR(255) NOT NULL,

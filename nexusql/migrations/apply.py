@@ -82,7 +82,7 @@ def _run_in(session: Session, job: Job) -> bool:
         job.prepare()
     for piece in job.pieces:
         try:
-            session.run(piece.text)
+            session.run_piece(piece)
         except Error as error:
             raise _failure(job, piece, error, session) from error
         if session.connection.status() is Status.IDLE:
@@ -201,7 +201,7 @@ def _restore_session(session: Session, job: Job, piece: Piece) -> None:
     if not statement.effects & Effect.SESSION:
         return
     if statement.verb in ("SET", "USE", "PREPARE") and not statement.effects & Effect.DDL:
-        session.run(piece.text)
+        session.run_piece(piece)
     elif statement.verb == "CREATE":
         raise _failure(
             job,
@@ -225,11 +225,11 @@ def _run_step(
     try:
         if statement.verb in _DML and not statement.effects & Effect.DDL:
             with session.transaction():
-                session.run(piece.text)
+                session.run_piece(piece)
                 advance()
             return
         words = _drop_broken_indexes(session, piece, statement)
-        session.run(piece.text)
+        session.run_piece(piece)
         _refuse_broken_indexes(session, job, piece, words)
     except (ConnectionLost, CommitUncertain) as error:  # whether it has run is unknown
         raise _failure(job, piece, error) from error

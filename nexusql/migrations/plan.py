@@ -100,7 +100,8 @@ def plan_file(file: File, backend: str, syntax: Syntax, modes: SessionModes, tra
             statements.append(PlannedStatement(piece.number, piece.line, piece.text, (), str(error)))
             continue
         notes = tuple(
-            f"{note.message} (line {piece.line_in_file(note.line)}, column {note.column})" for note in translation.notes
+            f"{note.message} (line {piece.line_in_file(note.line)}, column {note.column})"
+            for note in (() if piece.accepts_loss else translation.notes)
         )
         statements.append(PlannedStatement(piece.number, piece.line, translation.sql, notes))
     return PlannedFile(file.stem, file.name, backend, script.transaction and transactional, tuple(statements))

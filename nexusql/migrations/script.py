@@ -15,6 +15,7 @@ _DIRECTIVE = re.compile(r"--\s*nexusql:\s*(.*?)\s*", re.IGNORECASE)
 _DOWN = re.compile(r"--\s*down\s*", re.IGNORECASE)
 _OLDER_DOWN = re.compile(rb"^[ \t]*--[ \t]*down[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 NO_TRANSACTION = "no-transaction"
+ACCEPT_LOSS = "accept-loss"
 
 
 def checksum(text: str) -> str:
@@ -45,13 +46,15 @@ def _normalised(text: str) -> str:
 class Piece:
     """One statement of a script: its number from 1, the line on which it begins, its text.
 
-    `start` is where its own text begins, behind the comments that belong to it.
+    `start` is where its own text begins, behind the comments that belong to it, and `accepts_loss` tells that one of
+    these is the directive which takes what translating the statement loses as known.
     """
 
     number: int
     line: int
     text: str
     start: int = 0
+    accepts_loss: bool = False
 
     def line_in_file(self, line: int) -> int:
         """A line of the statement, counted from 1, as a line of the file."""
@@ -93,12 +96,14 @@ def read_script(name: str, text: str, syntax: Syntax, modes: SessionModes) -> Sc
             cut = token.start
         directive = _DIRECTIVE.fullmatch(comment) if alone else None
         if directive is not None:
-            if directive[1].lower() != NO_TRANSACTION:
+            said = directive[1].lower()
+            if said not in (NO_TRANSACTION, ACCEPT_LOSS):
                 line, _ = locate(text, token.start)
                 raise MigrationError(
-                    f"{name}, line {line}: the directive {directive[1]!r} is unknown; there is {NO_TRANSACTION}"
+                    f"{name}, line {line}: the directive {directive[1]!r} is unknown; there are {NO_TRANSACTION} and"
+                    f" {ACCEPT_LOSS}"
                 )
-            transaction = False
+            transaction = transaction and said != NO_TRANSACTION
     pieces = _pieces(text[:cut], syntax, modes, 0)
     down = None if cut is None else _pieces(text[cut:], syntax, modes, text.count("\n", 0, cut))
     return Script(pieces, down, transaction)
@@ -113,7 +118,9 @@ def _pieces(text: str, syntax: Syntax, modes: SessionModes, lines_before: int) -
             position = found
         start = _first_code(piece, syntax, modes)
         line = lines_before + text.count("\n", 0, position + start) + 1
-        pieces.append(Piece(number, line, piece, start))
+        directives = map(_DIRECTIVE.fullmatch, piece[:start].splitlines())
+        accepts_loss = any(found is not None and found[1].lower() == ACCEPT_LOSS for found in directives)
+        pieces.append(Piece(number, line, piece, start, accepts_loss))
         position += len(piece) if found >= 0 else 0
     return tuple(pieces)
 

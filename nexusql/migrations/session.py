@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from nexusql.backends.base import Status
@@ -13,6 +14,7 @@ from nexusql.current import open_in
 from nexusql.engine import Engine, Params
 from nexusql.errors import Error, LockTimeout, MigrationError, MigrationLocked, PoolTimeout
 from nexusql.leases import Holder
+from nexusql.migrations.script import Piece
 from nexusql.results import Rows
 from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.statement import Statement
@@ -43,6 +45,13 @@ class Session:
         """Run one statement of canonical SQL."""
         statement, args = self.engine.prepare(sql, params, self.connection.modes)
         return self.engine.run_on(self.connection, statement, args, params)
+
+    def run_piece(self, piece: Piece) -> Rows:
+        """Run one statement of a script."""
+        statement = self.prepare(piece.text)
+        if piece.accepts_loss:
+            statement = replace(statement, notes=())
+        return self.engine.run_on(self.connection, statement, self.engine.backend.no_args, None)
 
     def native(self, text: str, args: Sequence[Any] | None = None) -> Rows:
         """Run driver text as it stands, outside all that nexusql knows of settings."""

@@ -149,7 +149,7 @@ def primary_end(tokens: Tokens, i: int) -> int:
     if kind in ("(", "["):
         end = tokens.close(i)
     elif tokens.word(i) == "CASE":
-        end = _case_end(tokens, i)
+        end = case_end(tokens, i)
     elif kind == "w" and tokens.kind(tokens.next(i)) == "'" and tokens.word(i) in LITERAL_TYPES:
         end = tokens.next(i)
         if tokens.word(i) == "INTERVAL" and tokens.word(tokens.next(end)) in _INTERVAL_UNITS:
@@ -185,7 +185,8 @@ def _call_end(tokens: Tokens, opening: int) -> int:
         end = tokens.close(after) if tokens.kind(after) == "(" else after
 
 
-def _case_end(tokens: Tokens, i: int) -> int:
+def case_end(tokens: Tokens, i: int) -> int:
+    """Position of the END of the CASE at i; len(tokens) where there is none."""
     level = 0
     for j in range(i, len(tokens)):
         word = tokens.word(j)

@@ -322,3 +322,18 @@ def test_a_server_that_is_killed_in_a_migration(tmp_path: Path, caplog: pytest.L
         (tmp_path / "V1__slow.sql").write_text("CREATE TABLE a (id INTEGER);\n")
         with caplog.at_level(logging.INFO):
             assert len(MigrationRunner(db, tmp_path, strict=True).up()) == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mysql"], indirect=True)
+def test_a_loss_that_the_file_accepts_is_none_for_a_strict_manager(kind: str, tmp_path: Path) -> None:
+    lossy = "CREATE TABLE t (a INTEGER) WITH (fillfactor = 70);"
+    with servers.fresh_database(kind) as url, DatabaseManager(url, strict=True) as strict:
+        (tmp_path / "V1__t.sql").write_text(lossy)
+        with pytest.raises(MigrationFailed, match="without a loss"):
+            MigrationRunner(strict, tmp_path, strict=True).up()
+        assert not strict.table_exists("t")
+        (tmp_path / "V1__t.sql").write_text(f"-- known\n-- nexusql: accept-loss\n{lossy}")
+        runner = MigrationRunner(strict, tmp_path, strict=True)
+        assert not any(statement.notes for file in runner.plan() for statement in file.statements)
+        runner.up()
+        assert strict.table_exists("t")

@@ -91,6 +91,14 @@ def test_no_transaction_is_asked_for_by_a_directive() -> None:
     assert read("SELECT '\n-- nexusql: no-transaction\n'").transaction is True
 
 
+def test_a_loss_is_accepted_for_one_statement_by_a_directive() -> None:
+    script = read("-- why\n-- nexusql: accept-loss\nSELECT 1;\nSELECT 2;")
+    assert [piece.accepts_loss for piece in script.pieces] == [True, False]
+    assert script.transaction is True
+    script = read("SELECT 1;\n/* -- nexusql: accept-loss */ SELECT '\n-- nexusql: accept-loss\n'; SELECT 3")
+    assert [piece.accepts_loss for piece in script.pieces] == [False, False, False]
+
+
 def test_an_unknown_directive_is_an_error_by_line() -> None:
     with pytest.raises(MigrationError, match=r"V1__a\.sql, line 2: the directive 'no-transction' is unknown"):
         read("\n-- nexusql: no-transction\nVACUUM;")

@@ -89,7 +89,7 @@ def test_with_triggers_ids_come_by_a_table_variable(db: DatabaseManager, table: 
 
 
 def test_values_for_a_numbered_column_are_announced(db: DatabaseManager, table: Server) -> None:
-    db.bulk_insert("t", [{"id": 5, "name": "a"}])
+    db.bulk_insert("t", [{"id": 5, "name": "a"}, {"id": 6, "name": "b"}])
     before, insert, after = [text for text in table.texts if "[t]" in text][-3:]
     assert (before, after) == ("SET IDENTITY_INSERT [t] ON", "SET IDENTITY_INSERT [t] OFF")
     assert insert.startswith("INSERT")
@@ -98,7 +98,7 @@ def test_values_for_a_numbered_column_are_announced(db: DatabaseManager, table: 
 def test_the_announcement_is_taken_back_after_an_error(db: DatabaseManager, table: Server) -> None:
     table.on("^INSERT", error("IntegrityError", "23000", 2627))
     with pytest.raises(errors.UniqueViolation):
-        db.bulk_insert("t", [{"id": 5, "name": "a"}])
+        db.bulk_insert("t", [{"id": 5, "name": "a"}, {"id": 6, "name": "b"}])
     assert "SET IDENTITY_INSERT [t] OFF" in table.texts
     assert table.texts[-1].endswith("ROLLBACK TRANSACTION")
 

@@ -102,7 +102,9 @@ def test_without_a_user_the_one_of_the_system_is_meant() -> None:
 
 def test_a_session_is_set_up(server: Server) -> None:
     with DatabaseManager("mssql://u:p@h/d?query_timeout=7") as db:
-        assert server.sent[0][0] == "SET XACT_ABORT OFF; SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF"
+        assert server.sent[0][0] == (
+            "SET XACT_ABORT OFF; SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TEXTSIZE 2147483647"
+        )
         assert server.connections[0].timeout == 7
         server.on("SELECT 1", [(1,)])
         assert db.fetch_value("SELECT 1") == 1

@@ -116,6 +116,32 @@ def test_defaults_and_keys(db: DatabaseManager) -> None:
     assert db.insert("d", {"a": 1}) == 1
 
 
+def test_a_value_for_a_numbered_column_is_taken_by_every_call(db: DatabaseManager) -> None:
+    db.execute("CREATE TABLE numbered (id SERIAL PRIMARY KEY, a VARCHAR(20))")
+    db.execute("INSERT INTO numbered (id, a) VALUES (:id, :a)", {"id": 10, "a": "ü"})
+    assert db.insert("numbered", {"id": 20, "a": "b"}) == 20
+    assert db.bulk_insert("numbered", [{"id": 30, "a": "c"}, {"id": 31, "a": "d"}]).rowcount == 2
+    assert db.fetch_value("INSERT INTO numbered (id, a) VALUES (40, 'e') RETURNING id") == 40
+    db.execute("INSERT INTO numbered (id, a) VALUES (40, 'f') ON CONFLICT (id) DO UPDATE SET a = EXCLUDED.a")
+    with pytest.raises(errors.UniqueViolation):
+        db.execute("INSERT INTO numbered (id, a) VALUES (40, 'g')")
+    assert db.insert("numbered", {"a": "h"}) == 41
+    with db.transaction() as tx:
+        tx.execute("INSERT INTO numbered (id, a) VALUES (50, 'i')")
+        assert tx.insert("numbered", {"a": "j"}) == 51
+    assert db.fetch_value("SELECT a FROM numbered WHERE id = 40") == "f"
+
+
+def test_a_unique_key_with_null_is_dropped_as_a_constraint(db: DatabaseManager) -> None:
+    db.execute("CREATE TABLE keyed (a INTEGER, b INTEGER NOT NULL, CONSTRAINT ua UNIQUE (a), CONSTRAINT ub UNIQUE (b))")
+    for name in ("ua", "ub"):
+        with pytest.raises(errors.UniqueViolation):
+            db.bulk_insert("keyed", [{"a": 1, "b": 1}, {"a": 1, "b": 1}])
+        db.execute(f"ALTER TABLE keyed DROP CONSTRAINT {name}")
+        db.execute(f"ALTER TABLE keyed DROP CONSTRAINT IF EXISTS {name}")
+    assert db.bulk_insert("keyed", [{"a": 1, "b": 1}, {"a": 1, "b": 1}]).rowcount == 2
+
+
 def test_definitions_can_be_run_again(db: DatabaseManager) -> None:
     db.execute("CREATE TABLE a (id SERIAL PRIMARY KEY, n INTEGER DEFAULT 5)")
     db.execute("INSERT INTO a DEFAULT VALUES")

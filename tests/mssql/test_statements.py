@@ -1,5 +1,6 @@
 """What is sent for single statements: types of parameters, OUTPUT around triggers, `insert`, streams."""
 
+import re
 import threading
 from datetime import datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -68,6 +69,77 @@ def test_output_on_a_table_with_triggers_takes_another_way(db: DatabaseManager, 
     assert define.startswith("SELECT TOP (0) nexusql_t.id, UPPER(nexusql_t.b) AS nexusql_1 INTO #nexusql_output_")
     assert run == f"UPDATE t SET b = ? OUTPUT INSERTED.id, UPPER(INSERTED.b) INTO {name} WHERE id = 7"
     assert read == f"SELECT * FROM {name}; DROP TABLE {name}"
+
+
+def test_the_way_around_a_trigger_finds_the_table_of_an_alias(db: DatabaseManager, server: Server) -> None:
+    server.on(r"OUTPUT DELETED\.id (?!INTO)", error("ProgrammingError", "42000", 334))
+    server.on("SELECT \\* FROM #nexusql_output", Several([[(7,)], 0]))
+    assert db.fetch_value("DELETE FROM s.t AS x USING r WHERE x.id = r.id RETURNING x.id") == 7
+    assert " FROM s.t AS nexusql_t LEFT JOIN " in server.texts[-3]
+    assert server.texts[-2].startswith("DELETE FROM x OUTPUT DELETED.id INTO #nexusql_output")
+    server.on(r"OUTPUT DELETED\.id, r\.b", error("ProgrammingError", "42000", 334))
+    with pytest.raises(errors.ProgrammingError):
+        db.execute("DELETE FROM t USING r WHERE t.id = r.id RETURNING t.id, r.b")
+    assert server.texts[-1].startswith("DELETE")
+
+
+ANNOUNCED = error("ProgrammingError", "23000", 544)
+
+
+def test_a_value_for_a_numbered_column_is_announced(db: DatabaseManager, server: Server) -> None:
+    server.on("^INSERT", ANNOUNCED)
+    assert db.execute("INSERT INTO s.[my t] (id, a) VALUES (:id, :a)", {"id": 5, "a": "x"}).rowcount == 1
+    on, off = "SET IDENTITY_INSERT s.[my t] ON", "SET IDENTITY_INSERT s.[my t] OFF"
+    assert server.sent[-1] == (f"{on}; INSERT INTO s.[my t] (id, a) VALUES (?, ?)\n; {off}", (5, "x"))
+    server.on("^MERGE", ANNOUNCED)
+    db.execute("INSERT INTO t (id, a) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET a = excluded.a")
+    assert re.match(r"SET IDENTITY_INSERT t ON; MERGE INTO t .*;\n; SET IDENTITY_INSERT t OFF", server.texts[-1])
+    server.on("^SET IDENTITY.* OUTPUT", Several([0, [(5,)], 0]))
+    assert db.fetch_value("INSERT INTO t (id, a) VALUES (5, 'it''s -- ;') RETURNING id -- five") == 5
+
+
+def test_a_numbered_column_of_a_table_with_triggers_is_announced(db: DatabaseManager, server: Server) -> None:
+    server.on(r"^INSERT .* OUTPUT INSERTED\.id (?!INTO)", error("ProgrammingError", "42000", 334))
+    server.on(r"^INSERT .* OUTPUT INSERTED\.id INTO", ANNOUNCED)
+    server.on("SELECT \\* FROM #nexusql_output", Several([[(5,)], 0]))
+    assert db.fetch_value("INSERT INTO t (id) VALUES (:id) RETURNING id", {"id": 5}) == 5
+    assert re.match("SET IDENTITY_INSERT t ON; INSERT INTO t .* INTO #nexusql_output", server.texts[-2])
+
+
+@pytest.mark.parametrize("way", ["insert", "bulk_insert", "execute_many"])
+def test_a_row_with_its_number_is_announced_by_every_call(db: DatabaseManager, server: Server, way: str) -> None:
+    described = [("id", "int", 4, 10, 0, None, True, False, None), ("a", "int", 4, 10, 0, None, False, False, None)]
+    server.on("sys.columns AS c LEFT JOIN", described)
+    server.on("sys.indexes", [(1, True, "id", False, None)])
+    server.on("sys.triggers", [(0,)])
+    server.on("^INSERT", ANNOUNCED)
+    server.on("^SET IDENTITY_INSERT .* OUTPUT", Several([0, [(5,)], 0]))
+    if way == "insert":
+        assert db.insert("t", {"id": 5, "a": 1}) == 5
+    elif way == "bulk_insert":
+        assert db.bulk_insert("t", [{"id": 5, "a": 1}]).rowcount == 1
+    else:
+        assert db.execute_many("INSERT INTO t (id, a) VALUES (:id, :a)", [{"id": 5, "a": 1}]) == 1
+    assert any(re.match(r"SET IDENTITY_INSERT (\[t\]|t) ON", text) for text in server.texts)
+
+
+def test_an_announcement_is_taken_back_where_the_batch_fails(db: DatabaseManager, server: Server) -> None:
+    server.on("^INSERT", ANNOUNCED)
+    server.on("^SET IDENTITY_INSERT t ON; INSERT", error("IntegrityError", "23000", 2627))
+    with pytest.raises(errors.UniqueViolation):
+        db.execute("INSERT INTO t (id) VALUES (5)")
+    assert server.texts[-1] == "SET IDENTITY_INSERT t OFF"
+
+
+@pytest.mark.parametrize("number", [1088, 8106, 8107])
+def test_where_a_value_cannot_be_announced_the_first_error_is_told(
+    db: DatabaseManager, server: Server, number: int
+) -> None:
+    server.on("^INSERT", ANNOUNCED)
+    server.on("^SET IDENTITY_INSERT t ON", error("ProgrammingError", "42000", number))
+    with pytest.raises(errors.ProgrammingError) as caught:
+        db.execute("INSERT INTO t (id) VALUES (5)")
+    assert caught.value.code == 544
 
 
 def test_another_error_of_the_way_around_is_told(db: DatabaseManager, server: Server) -> None:

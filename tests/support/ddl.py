@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import servers
 import tsql_catalogue
+from nexusql.backends.mssql.driver import make as make_mssql
 from nexusql.backends.mssql.session import MssqlSession
 from nexusql.backends.mssql.syntax import SYNTAX as MSSQL_SYNTAX
+from nexusql.backends.mssql.values import convert_results
 from nexusql.backends.mysql.syntax import SYNTAX as MYSQL_SYNTAX
 from nexusql.backends.postgresql.syntax import SYNTAX as POSTGRESQL_SYNTAX
 from nexusql.backends.sqlite.syntax import SYNTAX as SQLITE_SYNTAX
@@ -61,7 +63,8 @@ class Database:
     def native(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a statement as the driver gives them; `?` stands for a value."""
         if self.kind == "mssql":
-            return [tuple(row) for row in MssqlSession(self.connection).run(sql, values).fetchall()]
+            result = make_mssql().execute(MssqlSession(self.connection), sql, values or None)
+            return [tuple(row) for row in result.fetchall()]
         cursor = self.connection.cursor()
         cursor.execute(sql.replace("?", self.placeholder) if values else sql, *([values] if values else []))
         return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
@@ -254,6 +257,8 @@ def opened(kind: str, url: str) -> Iterator[Database]:
                 said = cursor.fetchone()[0]
             version = tuple(int(part) for part in said.split("-")[0].split("."))
             modes = SessionModes(flavour="mariadb" if "MariaDB" in said else "mysql", version=version)
+        elif kind == "mssql":
+            convert_results(connection)
         yield Database(kind, url, connection, modes)
     finally:
         connection.close()

@@ -121,8 +121,9 @@ def test_a_table_of_a_schema_keeps_it_in_an_upsert_on_mysql() -> None:
 
 
 def test_what_is_no_upsert_yet_passes() -> None:
-    sql = "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DELETE DO"
-    assert said(sql, "mysql", MYSQL).sql == sql
+    for action in ("DELETE DO", "DO UPDATE SET = b + 1"):
+        sql = f"INSERT INTO t (a) VALUES (1) ON CONFLICT (a) {action}"
+        assert said(sql, "mysql", MYSQL).sql == sql
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from nexusql.backends.base import Raw
 from nexusql.backends.bulk import MOST_BYTES, Record, RowFault, Taken, Target, Writer, blames_row, column_list
 from nexusql.backends.common import error_of_python
 from nexusql.backends.mssql.catalogue import BYTES, MssqlTable, read_table
+from nexusql.backends.mssql.numbering import announcement
 from nexusql.backends.mssql.session import MssqlSession
 from nexusql.backends.mssql.staging import Stage
 from nexusql.backends.mssql.syntax import SYNTAX
@@ -121,14 +122,14 @@ class MssqlWriter(Writer):
 
     def _announce(self, raw: MssqlSession) -> None:
         if self._numbers and not self._announced:
-            raw.run(f"SET IDENTITY_INSERT {self.table.sql} ON", None)
+            raw.run(announcement(self.table.sql, begins=True), None)
             self._announced = True
 
     def settle(self, raw: Raw) -> None:
         """Take the announcement back; a session can make one at a time."""
         if self._announced:
             self._announced = False
-            raw.run(f"SET IDENTITY_INSERT {self.table.sql} OFF", None)
+            raw.run(announcement(self.table.sql, begins=False), None)
 
     abandon = settle
 

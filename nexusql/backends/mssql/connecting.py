@@ -21,7 +21,8 @@ pyodbc.pooling = False
 
 # The best first.
 DRIVERS = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server", "FreeTDS")
-SET_UP = "SET XACT_ABORT OFF; SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF"
+# FreeTDS may have longer texts cut off (https://www.freetds.org/userguide/freetdsconf.html, text size).
+SET_UP = "SET XACT_ABORT OFF; SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TEXTSIZE 2147483647"
 
 # What may stand in a connection string beside server, database, user and password, by the names in lower case.
 _ATTRIBUTES = {

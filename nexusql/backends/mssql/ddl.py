@@ -2,7 +2,7 @@
 
 from nexusql.sql.rules.casts import hexadecimal
 from nexusql.sql.rules.ddl_actions import Batches
-from nexusql.sql.rules.ddl_batches import TableBatch, drop_batch, index_batch, table_sequence
+from nexusql.sql.rules.ddl_batches import TableBatch, drop_batch, index_batch, schema_batch, table_sequence
 from nexusql.sql.rules.ddl_constraints import Constraints
 from nexusql.sql.rules.ddl_defaults import Defaults
 from nexusql.sql.rules.ddl_drops import Drop
@@ -114,6 +114,7 @@ DDL_RULES: tuple[Rule, ...] = (
         TypeMap(lossy=_LOSSY, keyed=_KEYED, key_bytes=900, longest=4000),
     ),
     index_batch(CreateIndex(existing=1913, has_if=lambda _modes: True, partial=True, expressions=lambda _modes: False)),
+    schema_batch,
     Drop(several=True),
     drop_batch,
 )

@@ -16,8 +16,9 @@ from nexusql.backends.mssql.bulk import MssqlBulk
 from nexusql.backends.mssql.connecting import open_session
 from nexusql.backends.mssql.cursor import MssqlCursor
 from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
+from nexusql.backends.mssql.numbering import NEEDS_ANNOUNCEMENT, NOT_ANNOUNCED, inserted_table, run_announced
 from nexusql.backends.mssql.parameters import ParameterTypes
-from nexusql.backends.mssql.session import MssqlSession
+from nexusql.backends.mssql.session import MssqlSession, Result
 from nexusql.backends.mssql.syntax import SYNTAX, lexical
 from nexusql.backends.mssql.triggers import NEEDS_INTO, detour, run_around
 from nexusql.backends.mssql.values import MssqlValues
@@ -141,16 +142,19 @@ class MssqlBackend(CommonBackend):
             within(CANCEL_SECONDS, raw.cancel, lambda _: None)
 
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
-        """Run driver text; a text that is compared with a VARCHAR column is sent as one. Where a trigger keeps OUTPUT
-        from giving rows, which the server says before it does anything, they are fetched another way."""
+        """Run driver text; a text that is compared with a VARCHAR column is sent as one.
+
+        Two errors come before anything is done, and are gone around: a trigger keeps OUTPUT from giving rows, and a
+        value for a numbered column wants to be announced.
+        """
         sizes = self._types.sizes(raw, text, args) if args else None
         try:
-            return raw.run(text, args, sizes)
+            return _run(raw, text, args, sizes)
         except pyodbc.Error as error:
             way = detour(text, lexical(SessionModes())) if _codes(error)[1] == NEEDS_INTO else None
             if way is None:
                 raise
-        return run_around(raw, way, args, sizes)
+        return run_around(raw, way, lambda run: _run(raw, run, args, sizes))
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mssql.cursor."""
@@ -264,6 +268,22 @@ def make(
 ) -> MssqlBackend:
     """The backend; see nexusql.backends.backend_for. JSON is text here, so `json_loads` has nothing to decode."""
     return MssqlBackend(MssqlValues(custom, json_dumps))
+
+
+def _run(raw: MssqlSession, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None) -> Result:
+    """Run driver text, once more where a value for a numbered column is to be announced and can be."""
+    try:
+        return raw.run(text, args, sizes)
+    except pyodbc.Error as error:
+        failed = error
+    table = inserted_table(text, lexical(SessionModes())) if _codes(failed)[1] == NEEDS_ANNOUNCEMENT else None
+    if table is not None:
+        try:
+            return run_announced(raw, table, text, args, sizes)
+        except pyodbc.Error as error:
+            if _codes(error)[1] not in NOT_ANNOUNCED:
+                raise
+    raise failed
 
 
 def _savepoint(name: str) -> str:

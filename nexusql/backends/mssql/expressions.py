@@ -7,7 +7,7 @@ from dataclasses import replace
 from nexusql.backends.mssql.ddl import hexadecimal_constant
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.casts import Casts, casts, truth
-from nexusql.sql.rules.functions import calls, clock, extremes, fields, renamed, string_agg
+from nexusql.sql.rules.functions import calls, clock, extremes, fields, filtered, renamed, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
 from nexusql.sql.rules.json_ops import (
     JsonPaths,
@@ -19,12 +19,19 @@ from nexusql.sql.rules.json_ops import (
 )
 from nexusql.sql.rules.merge import merge
 from nexusql.sql.rules.moments import moment_sums
+from nexusql.sql.rules.nulls import null_order
 from nexusql.sql.rules.operators import concatenation, distinct_from, ilike, is_unknown
 from nexusql.sql.rules.output import output
 from nexusql.sql.rules.predicates import conditions, truth_words
-from nexusql.sql.rules.quoting import national_literals, note_readings, refuse_escape_literals
+from nexusql.sql.rules.quoting import (
+    national_literals,
+    note_continuations,
+    note_readings,
+    refuse_escape_literals,
+)
 from nexusql.sql.rules.selects import lock_hints, refuse_distinct_on
 from nexusql.sql.rules.top import ordered_subselects, top_or_fetch
+from nexusql.sql.rules.writes import drop_insert_alias, row_assignments, tables_behind_from
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
@@ -83,32 +90,8 @@ _CASTS = Casts(
     literals={"BOOLEAN": _truth, "BYTEA": hexadecimal_constant},
     # VARCHAR(n) is canonical, too, and then has to hold every character.
     native=frozenset(
-        (
-            *(
-                "BIT",
-                "NVARCHAR",
-                "NCHAR",
-                "DATETIME",
-                "DATETIME2",
-                "DATETIMEOFFSET",
-                "SMALLDATETIME",
-                "UNIQUEIDENTIFIER",
-            ),
-            *(
-                "VARBINARY",
-                "BINARY",
-                "MONEY",
-                "TINYINT",
-                "INT",
-                "BIGINT",
-                "SMALLINT",
-                "FLOAT",
-                "REAL",
-                "DECIMAL",
-                "DATE",
-            ),
-            *("INTEGER", "SQL_VARIANT", "XML"),
-        )
+        "BIGINT BINARY BIT DATE DATETIME DATETIME2 DATETIMEOFFSET DECIMAL FLOAT INT INTEGER MONEY NCHAR NVARCHAR REAL "
+        "SMALLDATETIME SMALLINT SQL_VARIANT TINYINT UNIQUEIDENTIFIER VARBINARY XML".split()
     ),
     ambiguous={"DECIMAL": "DECIMAL without a precision has no decimals here"},
 )
@@ -126,14 +109,20 @@ _CLOCK_WORDS = {
 _UUIDS = dict.fromkeys(("GEN_RANDOM_UUID", "UUID_GENERATE_V4"), "NEWID()")
 # Whole characters; LEN alone leaves out blanks at the end.
 _LENGTH = "(LEN(CAST({0} AS NVARCHAR(MAX)) + N'.') - 1)"
+# An aggregate takes no BIT.
+_ANY, _ALL = "MAX(CAST({0} AS INT))", "MIN(CAST({0} AS INT))"
 _RENAMED = {
+    "BOOL_AND(1)": _ALL,
+    "BOOL_OR(1)": _ANY,
     "CEIL(1)": "CEILING({0})",
     "CHAR_LENGTH(1)": _LENGTH,
     "CHARACTER_LENGTH(1)": _LENGTH,
+    "EVERY(1)": _ALL,
     "LENGTH(1)": _LENGTH,
     "LN(1)": "LOG({0})",
     "MOD(2)": "(({0}) % ({1}))",
     "OCTET_LENGTH(1)": "DATALENGTH({0})",
+    "ROUND(1)": "ROUND({0}, 0)",
     "STRPOS(2)": "CHARINDEX({1}, {0})",
     "SUBSTR(3)": "SUBSTRING({0}, {1}, {2})",
     "SUBSTR(2)": "SUBSTRING({0}, {1}, 2147483647)",
@@ -270,8 +259,23 @@ def _words(rewrite: Rewrite) -> None:
         last = tokens.prev(len(tokens))
         if tokens.word(last) in ("CASCADE", "IDENTITY"):
             start = tokens.prev(last) if tokens.word(last) == "IDENTITY" else last
-            rewrite.note(f"{tokens.text(start, last + 1)} is dropped: identity columns start again here", start)
+            said = tokens.text(start, last + 1)
+            rewrite.note(f"{said} is dropped: identity columns start again here, and keys with a sequence go on", start)
             del tokens[tokens.prev(start) + 1 : last + 1]
+
+
+def _unbounded_recursion(rewrite: Rewrite) -> None:
+    """WITH RECURSIVE ends where its rows do, not after the 100 steps that T-SQL takes unless told otherwise."""
+    tokens = rewrite.tokens
+    if (
+        "RECURSIVE" in rewrite.words
+        and tokens.word(tokens.next(-1)) in ("WITH", "INSERT")
+        and tokens.find("OPTION") < 0
+    ):
+        at = tokens.prev(len(tokens)) + 1
+        while tokens.kind(at - 1) == ";":
+            at = tokens.prev(at - 1) + 1
+        tokens[at:at] = fill(" OPTION (MAXRECURSION 0)")
 
 
 DML_RULES: tuple[Rule, ...] = (
@@ -279,7 +283,11 @@ DML_RULES: tuple[Rule, ...] = (
     refuse_distinct_on,
     _words,
     merge,
+    row_assignments,
+    tables_behind_from,
     output,
+    drop_insert_alias,
+    null_order(expressions_of_columns=True),
     top_or_fetch,
     ordered_subselects,
     refuse_named_paths,
@@ -289,6 +297,7 @@ DML_RULES: tuple[Rule, ...] = (
     casts(_CASTS),
     intervals(_shift),
     _extremes,
+    filtered,
     string_agg(_string_agg),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc="SYSUTCDATETIME()"),
     calls(_uuids),
@@ -296,7 +305,7 @@ DML_RULES: tuple[Rule, ...] = (
     json_containment(None),
     json_arrows(lambda _modes: _JSON),
     concatenation(_TEXT_OF, " + "),
-    ilike(fold="LOWER"),
+    ilike(fold="LOWER", escape="'\\'"),
     distinct_from(
         same="EXISTS (SELECT {0} INTERSECT SELECT {1})", different="NOT EXISTS (SELECT {0} INTERSECT SELECT {1})"
     ),
@@ -304,6 +313,8 @@ DML_RULES: tuple[Rule, ...] = (
     lock_hints,
     conditions,
     truth_words,
+    _unbounded_recursion,
     note_readings,
+    note_continuations,
     national_literals,
 )

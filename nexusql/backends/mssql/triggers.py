@@ -3,16 +3,16 @@
 https://learn.microsoft.com/sql/t-sql/queries/output-clause-transact-sql
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyodbc
 
 from nexusql.backends.mssql.session import MssqlSession, Result
 from nexusql.sql.lexical import Lexical
-from nexusql.sql.rules.ddl_text import name_end
+from nexusql.sql.rules.ddl_text import folded, is_name, name_end
 from nexusql.sql.templates import copy
 from nexusql.sql.tokens import Token, Tokens, tokenize
 
@@ -35,7 +35,8 @@ class Detour(NamedTuple):
 
 
 def detour(text: str, rules: Lexical) -> Detour | None:
-    """The way around a trigger for driver text; None where it has no OUTPUT, one INTO already, or a parameter in it."""
+    """The way around a trigger for driver text; None where it has no OUTPUT, or one INTO already, or a parameter or
+    another table's column in it."""
     tokens = tokenize(text, rules)
     output = tokens.find("OUTPUT")
     verb = next((i for i in range(len(tokens)) if tokens.word(i) in ("INSERT", "UPDATE", "DELETE", "MERGE")), -1)
@@ -49,11 +50,14 @@ def detour(text: str, rules: Lexical) -> Detour | None:
     end = min(ends, default=len(tokens))
     if tokens.word(end) == "INTO" or any(token.kind == "?" for token in tokens[output:end]):
         return None
+    qualifiers = (tokens.word(i) for i in range(output, end) if tokens.kind(tokens.next(i)) == ".")
+    if not _ROWS.issuperset(qualifiers):
+        return None
     table = f"#nexusql_output_{next(_serial)}"
     columns = ", ".join(
         _column(tokens, start, stop, number) for number, (start, stop) in enumerate(tokens.items(output + 1, end))
     )
-    owner = tokens.text(target, name_end(tokens, target))
+    owner = _table(tokens, target, end)
     # A join keeps a column from being an identity of the new table as well.
     define = (
         f"SELECT TOP (0) {columns} INTO {table} FROM {owner} AS {_OWNER}"
@@ -62,6 +66,19 @@ def detour(text: str, rules: Lexical) -> Detour | None:
     last = tokens.prev(end) + 1
     run = f"{tokens.text(0, last)} INTO {table} {tokens.text(last).lstrip()}"
     return Detour(define, run, f"SELECT * FROM {table}", f"DROP TABLE {table}")
+
+
+def _table(tokens: Tokens, target: int, start: int) -> str:
+    """The table that is modified; FROM, behind OUTPUT, says which where the statement names its alias."""
+    stop = name_end(tokens, target)
+    alias = folded(tokens[stop - 1].text)
+    for i in range(start, len(tokens)):
+        if is_name(tokens, i) and tokens.kind(tokens.prev(i)) != ".":
+            end = name_end(tokens, i)
+            called = tokens.after(tokens.next(end - 1), "AS")
+            if 0 <= called < len(tokens) and folded(tokens[called].text) == alias:
+                return tokens.text(i, end)
+    return tokens.text(target, stop)
 
 
 def _column(tokens: Tokens, start: int, stop: int, number: int) -> str:
@@ -75,11 +92,11 @@ def _column(tokens: Tokens, start: int, stop: int, number: int) -> str:
     return item.text().strip() if named else f"{item.text().strip()} AS nexusql_{number}"
 
 
-def run_around(session: MssqlSession, way: Detour, args: Sequence[Any] | None, sizes: Sequence[Any] | None) -> Result:
-    """Run a statement by way of its temporary table."""
+def run_around(session: MssqlSession, way: Detour, run: Callable[[str], Result]) -> Result:
+    """Run a statement by way of its temporary table; `run` does so with its arguments."""
     session.run(way.define, None)
     try:
-        session.run(way.run, args, sizes)
+        run(way.run)
         return session.run(f"{way.read}; {way.drop}", None)
     except pyodbc.Error:
         with suppress(pyodbc.Error):  # a rollback has dropped it, or the session is gone

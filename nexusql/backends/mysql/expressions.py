@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nexusql.backends.mysql.ddl import random_uuid
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.casts import Casts, casts, hexadecimal, truth
-from nexusql.sql.rules.functions import calls, clock, extremes, fields, string_agg
+from nexusql.sql.rules.functions import calls, clock, extremes, fields, filtered, renamed, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
 from nexusql.sql.rules.json_ops import (
     JsonPaths,
@@ -19,11 +19,19 @@ from nexusql.sql.rules.json_ops import (
 )
 from nexusql.sql.rules.limits import limits
 from nexusql.sql.rules.moments import moment_sums
+from nexusql.sql.rules.nulls import null_order
 from nexusql.sql.rules.operators import distinct_from, ilike
 from nexusql.sql.rules.quoting import note_readings, refuse_escape_literals
 from nexusql.sql.rules.returning import returning
 from nexusql.sql.rules.selects import LockWords, locks, refuse_distinct_on
 from nexusql.sql.rules.upsert import default_values, on_duplicate_key
+from nexusql.sql.rules.writes import (
+    drop_insert_alias,
+    note_order_of_assignments,
+    returning_by_table,
+    row_assignments,
+    tables_before_set,
+)
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
@@ -217,6 +225,12 @@ DML_RULES: tuple[Rule, ...] = (
     returning(_returning, "db.insert(table, row) gives the generated key, and SELECT reads what was changed"),
     default_values,
     on_duplicate_key,
+    returning_by_table,
+    drop_insert_alias,
+    row_assignments,
+    note_order_of_assignments,
+    tables_before_set,
+    null_order(expressions_of_columns=False),
     limits("18446744073709551615"),
     refuse_json_operators,
     fields(_FIELDS, _NATIVE_FIELDS),
@@ -224,6 +238,8 @@ DML_RULES: tuple[Rule, ...] = (
     casts(_CASTS),
     intervals(_shift, _UNITS),
     extremes({"GREATEST": "GREATEST", "LEAST": "LEAST"}),
+    filtered,
+    renamed({"BOOL_AND(1)": "MIN({0})", "BOOL_OR(1)": "MAX({0})", "EVERY(1)": "MIN({0})"}),
     string_agg(_group_concat),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc="UTC_TIMESTAMP(6)"),
     calls(_calls),

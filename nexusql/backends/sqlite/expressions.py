@@ -7,7 +7,7 @@ from nexusql.backends.sqlite.ddl import NOW, RANDOM_UUID
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.operands import aggregates
 from nexusql.sql.rules.casts import Casts, casts, hexadecimal, truth
-from nexusql.sql.rules.functions import calls, clock, extremes, fields, string_agg
+from nexusql.sql.rules.functions import calls, clock, extremes, fields, renamed, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
 from nexusql.sql.rules.json_ops import JsonPaths, Key, json_arrows, json_containment, refuse_json_operators
 from nexusql.sql.rules.limits import limits
@@ -16,6 +16,7 @@ from nexusql.sql.rules.operators import distinct_from, ilike, is_unknown
 from nexusql.sql.rules.quoting import refuse_escape_literals
 from nexusql.sql.rules.selects import drop_locks, refuse_distinct_on
 from nexusql.sql.rules.upsert import close_select, drop_constraint_target
+from nexusql.sql.rules.writes import returning_by_table, tables_in_subselect
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
@@ -248,6 +249,8 @@ def _group_concat(
 DML_RULES: tuple[Rule, ...] = (
     refuse_escape_literals,
     refuse_distinct_on,
+    returning_by_table,
+    tables_in_subselect,
     limits("-1"),
     refuse_json_operators,
     fields(_FIELDS),
@@ -255,6 +258,7 @@ DML_RULES: tuple[Rule, ...] = (
     casts(_CASTS),
     intervals(_shift),
     extremes({"GREATEST": "max", "LEAST": "min"}),
+    renamed({"BOOL_AND(1)": "MIN({0})", "BOOL_OR(1)": "MAX({0})", "EVERY(1)": "MIN({0})"}),
     string_agg(_group_concat),
     clock(_CLOCK_WORDS, _CLOCK_CALLS, utc=NOW),
     calls(_calls),

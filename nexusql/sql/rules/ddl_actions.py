@@ -87,6 +87,7 @@ class Batches:
             rewrite.note(f"{tokens.word(last)} is dropped: what depends on it is not looked at", last)
             edits.drop(last, end)
         if constraint:
+            self._drop_constraint(rewrite, table, edits, i)
             return
         if tokens.word(i) != "COLUMN":
             edits.insert(i, "COLUMN ")
@@ -95,6 +96,23 @@ class Batches:
         if not is_name(tokens, name):
             return
         self._before(rewrite, table, edits, name)
+
+    def _drop_constraint(self, rewrite: Rewrite, table: Table, edits: Edits, word: int) -> None:
+        """A unique key whose columns may hold NULL is an index here (TableBatch), and dropped as one."""
+        tokens = rewrite.tokens
+        name = max(tokens.after(word, "CONSTRAINT"), tokens.after(word, "CONSTRAINT", "IF", "EXISTS"))
+        if not is_name(tokens, name):
+            return
+        *schema, _ = parts = plain_name(tokens, table.name)
+        said = identifier(tokens[name].text)
+        owner = ".".join(map(bracketed, parts))
+        rewrite.definition = "ALTER"
+        edits.insert(
+            tokens.next(-1),
+            f"IF OBJECT_ID({object_name([*schema, said])}) IS NULL AND"
+            f" INDEXPROPERTY(OBJECT_ID({_object(tokens, table)}), {text_literal(said)}, N'IndexID') IS NOT NULL"
+            f" DROP INDEX {bracketed(said)} ON {owner} ELSE ",
+        )
 
     def _before(self, rewrite: Rewrite, table: Table, edits: Edits, name: int) -> None:
         """Drop a column's default first."""

@@ -11,6 +11,7 @@ from nexusql.sql.rules.ddl_numbering import needs_sequence
 from nexusql.sql.rules.ddl_reader import Clause, Column, Table
 from nexusql.sql.rules.ddl_text import Edits, folded, identifier, is_name, name_end
 from nexusql.sql.syntax import Rewrite, Rule
+from nexusql.sql.templates import copy
 from nexusql.sql.tokens import Tokens
 
 _LONGEST = 128
@@ -63,7 +64,8 @@ class TableBatch:
             if needs_sequence(rewrite, table):
                 sequence = table_sequence(rewrite, table)
                 before.append(
-                    f"IF OBJECT_ID({text_literal(sequence)}, N'SO') IS NULL CREATE SEQUENCE {sequence} AS INT"
+                    f"IF OBJECT_ID({text_literal(sequence)}, N'SO') IS NULL"
+                    f" CREATE SEQUENCE {sequence} AS INT START WITH 1"  # which is its least number otherwise
                 )
         if not table.native:
             self._computed(rewrite, table, edits)
@@ -106,8 +108,9 @@ class TableBatch:
             edits.drop(column.type.start, column.type.end)
             edits.swap(clause.start, opener, "AS ")
             if column.type.name == "BOOLEAN":
+                condition = [copy(token) for token in tokens[opener : close + 1]]
                 edits.insert(opener, "(CAST(CASE WHEN ")
-                edits.insert(close + 1, " THEN 1 ELSE 0 END AS BIT))")
+                edits.insert(close + 1, " THEN 1 WHEN NOT ", *condition, " THEN 0 END AS BIT))")
             if close + 1 < clause.end:
                 stored = tokens.word(clause.end - 1) == "STORED"
                 edits.swap(tokens.next(close), clause.end, "PERSISTED" if stored else "")
@@ -207,6 +210,21 @@ def _surround(rewrite: Rewrite, edits: Edits, guard: str, before: list[str], beh
         edits.insert(first, head)
     if tail:
         edits.insert(end, tail)
+
+
+def schema_batch(rewrite: Rewrite) -> None:
+    """The rule for CREATE SCHEMA IF NOT EXISTS, which T-SQL takes only as the first statement of a batch."""
+    tokens = rewrite.tokens
+    first = tokens.next(-1)
+    name = tokens.after(first, "CREATE", "SCHEMA", "IF", "NOT", "EXISTS")
+    if name < 0 or not is_name(tokens, name) or tokens.kind(tokens.next(name)) not in ("", ";"):
+        return
+    schema = plain_name(tokens, name)[-1]
+    edits = Edits(tokens)
+    made = text_literal(f"CREATE SCHEMA {bracketed(schema)}")
+    edits.swap(first, name + 1, f"IF SCHEMA_ID({text_literal(schema)}) IS NULL EXEC({made})")
+    edits.apply()
+    rewrite.definition = "CREATE"
 
 
 def index_batch(create: CreateIndex) -> Rule:

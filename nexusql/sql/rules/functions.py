@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from nexusql.sql.lexical import SessionModes
-from nexusql.sql.operands import primary_end
+from nexusql.sql.operands import AGGREGATES, primary_end
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill, grouped, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -143,6 +143,10 @@ def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
             if not items or not all(items):
                 continue
             if subselect:
+                if _is_aggregated(tokens, i):
+                    raise rewrite.refuse(
+                        f"{tokens.word(i)} cannot stand inside an aggregate here; aggregate what a subselect gives", i
+                    )
                 rows = ", ".join(f"({{{n}}})" for n in range(len(items)))
                 put(tokens, i, closing + 1, fill(subselect.format(names[tokens.word(i)], rows), *items))
                 continue
@@ -158,6 +162,21 @@ def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
             put(tokens, i, closing + 1, fill(template, *items))
 
     return rule
+
+
+def _is_aggregated(tokens: Tokens, i: int) -> bool:
+    """True where a position is inside the parentheses of an aggregate."""
+    level = 0
+    for j in range(i - 1, -1, -1):
+        kind = tokens.kind(j)
+        level += (kind == ")") - (kind == "(")
+        if level < 0:
+            level = 0
+            if tokens.word(tokens.prev(j)) in AGGREGATES:
+                return True
+            if tokens.word(tokens.next(j)) in ("SELECT", "WITH"):
+                return False
+    return False
 
 
 # Tokens of an aggregate from its parts: DISTINCT or not, value, separator, ORDER BY clause (empty without one).
@@ -212,3 +231,33 @@ def renamed(templates: Mapping[str, str]) -> Rule:
                 put(tokens, i, closing + 1, fill(template, *items))
 
     return rule
+
+
+def filtered(rewrite: Rewrite) -> None:
+    """aggregate(x) FILTER (WHERE condition) as the aggregate of CASE WHEN condition THEN x END, since all of them leave
+    NULL out. Runs before what rewrites aggregates."""
+    if "FILTER" not in rewrite.words:
+        return
+    tokens = rewrite.tokens
+    for i in range(len(tokens) - 1, -1, -1):
+        opening = tokens.next(i)
+        if tokens.word(i) != "FILTER" or tokens.kind(opening) != "(" or tokens.kind(tokens.prev(i)) != ")":
+            continue
+        where, closing = tokens.after(tokens.next(opening), "WHERE"), tokens.close(opening)
+        last = tokens.prev(i)
+        start = tokens.open(last)
+        name = tokens.word(tokens.prev(start))
+        if where < 0 or start < 0 or name in ("", "ARRAY_AGG"):
+            continue
+        if name not in AGGREGATES:
+            raise rewrite.refuse(f"{name} .. FILTER cannot be said here; write CASE inside of the aggregate", i)
+        condition = trimmed(tokens, where, closing)
+        first = tokens.next(start)
+        first = tokens.next(first) if tokens.word(first) in ("DISTINCT", "ALL") else first
+        stop = next(tokens.items(first, last), (first, first))[1]
+        order = tokens.find("ORDER", "BY", start=first, end=stop)
+        value = trimmed(tokens, first, order if order >= 0 else stop)
+        whole = len(value) == 1 and value[0].text == "*"
+        put(tokens, tokens.prev(i) + 1, closing + 1, [])
+        made = fill("CASE WHEN {0} THEN {1} END", condition, [Token("0", "1")] if whole else value)
+        put(tokens, first, first + len(value), made)

@@ -143,6 +143,8 @@ def _sum(rewrite: Rewrite, shift: Shift, native_units: frozenset[str], i: int) -
         raise rewrite.refuse(
             "an interval can only be added to a moment here, or taken from one; compare moments, not intervals", i
         )
+    if not moment:
+        return i  # the server will say so
     return put(tokens, start, end, shift(moment, interval, factor)) - 1
 
 

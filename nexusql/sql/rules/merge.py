@@ -24,8 +24,6 @@ def merge(rewrite: Rewrite) -> None:
     if upsert.target < 0 and not upsert.assignments and _is_one_row(tokens, upsert):
         rewrite.tolerate |= DUPLICATES
         put(tokens, tokens.prev(upsert.conflict) + 1, upsert.end, [])
-        if upsert.alias >= 0:
-            put(tokens, upsert.table_end, upsert.alias + 1, [])
         return
     key = _key(rewrite, upsert)
     if upsert.columns < 0:

@@ -4,6 +4,7 @@ https://learn.microsoft.com/sql/t-sql/queries/output-clause-transact-sql
 """
 
 from nexusql.sql.operands import CLAUSE_WORDS, ends_operand
+from nexusql.sql.rules.ddl_text import folded, name_end
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import fill, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -34,7 +35,8 @@ def output(rewrite: Rewrite) -> None:
     items = Tokens(trimmed(tokens, returning + 1, end))
     if items.find("SELECT", depth=None) >= 0:
         raise rewrite.refuse("RETURNING takes no subselect here", returning)
-    clause = [*fill("OUTPUT "), *qualified(items, "DELETED" if verb == "DELETE" else "INSERTED")]
+    names = _names(tokens, found)
+    clause = [*fill("OUTPUT "), *qualified(items, "DELETED" if verb == "DELETE" else "INSERTED", names)]
     used = {id(token) for token in items}
     start = tokens.prev(returning) + 1
     left = [token for token in tokens[start:end] if token.kind == "-" and id(token) not in used]
@@ -59,7 +61,7 @@ def _place(rewrite: Rewrite, verb: str, start: int) -> int:
     elif verb == "UPDATE":
         words, start = ("FROM", "WHERE"), tokens.find("SET", start=start)
     elif verb == "DELETE":
-        words = ("USING", "WHERE")
+        words, start = ("FROM", "WHERE"), tokens.find("FROM", start=start)
     else:
         return len(tokens)
     found = [i for word in words if (i := tokens.find(word, start=start + 1)) >= 0]
@@ -73,17 +75,34 @@ def _opens_query(tokens: Tokens, i: int) -> bool:
     return tokens.kind(i) == "(" and tokens.word(tokens.next(i)) in ("SELECT", "WITH")
 
 
-def qualified(items: Tokens, owner: str) -> Tokens:
-    """Expressions whose columns are those of `owner`, whatever they were qualified with."""
+def _names(tokens: Tokens, verb: int) -> set[str]:
+    """The names of the table that is modified."""
+    table = tokens.next(verb)
+    while tokens.word(table) in ("INTO", "FROM"):
+        table = tokens.next(table)
+    end = name_end(tokens, table)
+    names = {folded(tokens[end - 1].text)} if table < len(tokens) else set()
+    after = tokens.next(end - 1)
+    if tokens.after(after, "WITH") >= 0:  # the hint of MERGE
+        after = tokens.next(tokens.close(tokens.next(after)))
+    alias = tokens.after(after, "AS")
+    return names | {folded(tokens[alias].text)} if 0 <= alias < len(tokens) else names
+
+
+def qualified(items: Tokens, owner: str, names: set[str]) -> Tokens:
+    """Expressions in which a column of a table by these names, or of none, is one of `owner`."""
     made = Tokens()
     i = 0
     while i < len(items):
         token = items[i]
         if is_column(items, i):
-            last = i
+            table = last = i
             while items.kind(items.next(last)) == ".":
-                last = items.next(items.next(last))
-            made += [Token("w", owner), Token(".", "."), items[last]]
+                table, last = last, items.next(items.next(last))
+            if last == i or folded(items[table].text) in names:
+                made += [Token("w", owner), Token(".", "."), items[last]]
+            else:  # of another table, beside which the rows are modified
+                made += items[i : last + 1]
             i = last + 1
             continue
         if token.kind == "o" and token.text == "*" and not ends_operand(items, items.prev(i)):

@@ -4,43 +4,71 @@ A column, parameter or number where a condition must stand is compared with 1; I
 condition that stands in a SELECT's list becomes a BIT.
 """
 
-from nexusql.sql.operands import COMPARISONS, ends_operand, operand_end, operand_start, operator, primary_end
+from nexusql.sql.operands import (
+    CLAUSE_WORDS,
+    COMPARISONS,
+    ends_operand,
+    operand_end,
+    operand_start,
+    operator,
+    primary_end,
+)
+from nexusql.sql.rules.queries import alias_at, list_end, select_items
+from nexusql.sql.rules.quoting import is_native
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import fill, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
 
-_STARTS = frozenset(("WHERE", "HAVING", "ON", "AND", "OR", "NOT", "WHEN"))
+_STARTS = frozenset(("WHERE", "HAVING", "ON", "AND", "OR", "NOT", "WHEN", "CHECK"))
 _ENDS = frozenset(
     "AND OR THEN GROUP ORDER HAVING UNION EXCEPT INTERSECT WHEN OUTPUT RETURNING OFFSET LIMIT FETCH FOR INNER LEFT "
     "RIGHT FULL CROSS JOIN WHERE OPTION WINDOW ELSE END".split()
 )
-_DEFINES = frozenset(("CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "TRUNCATE", "IF", "DECLARE"))
+# Definitions, and what only T-SQL has.
+_UNTOUCHED = frozenset("ALTER BEGIN CREATE DECLARE DROP EXEC EXECUTE GRANT IF REVOKE TRUNCATE WHILE".split())
 # What T-SQL takes for conditions: functions, and words before a parenthesis.
 _CONDITIONS = frozenset("EXISTS CONTAINS FREETEXT UPDATE REGEXP_LIKE UNIQUE MATCHED".split())
+# Words before a parenthesis that holds no values, or not as a function has them.
+_NO_VALUES = frozenset(
+    "FILTER HAVING IF IIF OPENROWSET OPTION OVER OVERLAY OUTPUT PIVOT POSITION SUBSTRING TRIM UNPIVOT VALUES WHILE "
+    "WINDOW".split()
+).union(CLAUSE_WORDS, _CONDITIONS)
 _TRUTH = {"TRUE": "1", "FALSE": "0"}
 _LOGICAL = frozenset(("AND", "OR", "NOT", "LIKE", "IN", "BETWEEN", "IS", "EXISTS"))
 _BIT = "CAST(CASE WHEN {0} THEN 1 WHEN NOT ({0}) THEN 0 END AS BIT)"
+_CASE_ENDS = frozenset(("WHEN", "ELSE", "END"))
+_ORDER_ENDS = frozenset("ASC DESC ROWS RANGE ORDER HAVING UNION EXCEPT INTERSECT OFFSET LIMIT FETCH FOR OPTION".split())
+_SET_ENDS = frozenset("FROM WHERE OUTPUT RETURNING WHEN OPTION".split())
+_OUTPUT_ENDS = frozenset("INTO FROM WHERE VALUES SELECT WITH DEFAULT".split())
+# Words by which a statement is plainly T-SQL.
+_NATIVE = frozenset("APPLY GETDATE IIF ISNULL NOLOCK PERCENT TOP TRY_CAST TRY_CONVERT".split())
 
 
 def conditions(rewrite: Rewrite) -> None:
     """Conditions where T-SQL wants them, values where it wants these. Runs after what makes operators of words."""
     tokens = rewrite.tokens
     first = tokens.next(-1)
-    if rewrite.definition or (tokens.word(first) in _DEFINES and tokens.find("VIEW") < 0):
+    if rewrite.definition or (tokens.word(first) in _UNTOUCHED and tokens.find("VIEW") < 0):
+        if rewrite.words.issuperset(("TABLE", "CHECK")) or rewrite.words.issuperset(("INDEX", "WHERE")):
+            _terms(tokens, False)
         return
     if "IS" in rewrite.words and ("TRUE" in rewrite.words or "FALSE" in rewrite.words):
         _tests(tokens)
-    if "SELECT" in rewrite.words:
-        for i in range(len(tokens) - 1, -1, -1):
-            if tokens.word(i) == "SELECT":
-                _select_list(rewrite, i)
-    if _STARTS.isdisjoint(rewrite.words):
-        return
+    for i in range(len(tokens) - 1, -1, -1):
+        for start, stop in reversed(_values(rewrite, i)):
+            item = trimmed(tokens, start, stop)
+            if item and _is_condition(Tokens(item)):
+                put(tokens, tokens.next(start - 1), tokens.prev(stop) + 1, fill(_BIT, item))
+    if not _STARTS.isdisjoint(rewrite.words):
+        _terms(tokens, not rewrite.words.isdisjoint(("JOIN", "USING")))
+
+
+def _terms(tokens: Tokens, joins: bool) -> None:
+    """Make conditions of the values where conditions stand; unless it `joins`, ON says where something is done."""
     i = 0
-    joins = not rewrite.words.isdisjoint(("JOIN", "USING"))  # else ON says where something is done
     while i < len(tokens):
         if tokens.word(i) in _STARTS and (joins or tokens.word(i) != "ON") and _starts_condition(tokens, i):
-            _term(tokens, tokens.next(i))
+            _term(tokens, tokens.next(tokens.next(i)) if tokens.word(i) == "CHECK" else tokens.next(i))
         i += 1
 
 
@@ -64,10 +92,11 @@ def _tests(tokens: Tokens) -> None:
             continue
         start = operand_start(tokens, i)
         operand = Tokens(trimmed(tokens, start, i))
-        wanted, other = ("1", "0") if tokens.word(last) == "TRUE" else ("0", "1")
+        is_true = tokens.word(last) == "TRUE"
+        # With NULL taken for the other truth value, the test has an answer for it, and NOT turns that round.
+        instead, wanted = ("0" if is_true else "1"), ("1" if is_true != negated else "0")
         value = _BIT if _is_condition(operand) else "{0}"
-        template = f"ISNULL({value}, {other}) = {other}" if negated else f"{value} = {wanted}"
-        put(tokens, start, last + 1, fill(template, operand))
+        put(tokens, start, last + 1, fill(f"ISNULL({value}, {instead}) = {wanted}", operand))
 
 
 def _is_condition(operand: Tokens) -> bool:
@@ -88,39 +117,104 @@ def _is_condition(operand: Tokens) -> bool:
     return False
 
 
-def _select_list(rewrite: Rewrite, select: int) -> None:
-    """Make a BIT of each item of a SELECT that is a condition."""
+def _values(rewrite: Rewrite, i: int) -> list[tuple[int, int]]:
+    """Bounds of the values that stand behind the word or the parenthesis at i."""
     tokens = rewrite.tokens
-    first = tokens.next(select)
-    while tokens.word(first) in ("DISTINCT", "ALL"):
-        first = tokens.next(first)
-    if tokens.word(first) == "TOP":
-        number = tokens.next(first)
-        first = tokens.next(tokens.close(number) if tokens.kind(number) == "(" else number)
-    end = first
-    while end < len(tokens) and tokens.kind(end) not in (")", ";") and tokens.word(end) not in _LIST_ENDS:
-        end = tokens.next(tokens.close(end) if tokens.kind(end) in ("(", "[") else end)
-    for start, stop in reversed(list(tokens.items(first, min(end, len(tokens))))):
-        begin = tokens.next(start - 1)
-        alias = tokens.find("AS", start=begin, end=stop)
-        until = alias if alias >= 0 else stop
-        item = Tokens(trimmed(tokens, begin, until))
-        if not item or not _is_condition(item):
-            continue
-        if (
-            len(item) > 1
-            and item[0].kind in 'w"@'
-            and item.op(item.next(0), "=")
-            and operator(item, item.next(0)) == "="
-        ):
-            # T-SQL reads `name = value` as a name for the value, or an assignment to a variable.
-            if item[0].kind != "@":
-                rewrite.note("name = value gives the value a name here; a comparison wants parentheses", begin)
-            continue
-        put(tokens, begin, tokens.prev(until) + 1, fill(_BIT, item))
+    word = tokens.word(i)
+    if tokens.kind(i) == "(":
+        return _in_parentheses(tokens, i)
+    if word == "" or tokens.kind(tokens.prev(i)) == ".":
+        return []
+    first = tokens.next(i)
+    if word == "SELECT":
+        listed = ((start, alias_at(tokens, start, stop), stop) for start, stop in select_items(tokens, i))
+        return [(start, end) for start, end, stop in listed if not _names_value(rewrite, start, end, stop)]
+    if word in ("THEN", "ELSE") and _case(tokens, i) >= 0:
+        return [(first, list_end(tokens, first, _CASE_ENDS))]
+    if word == "BY":
+        items = list(tokens.items(first, list_end(tokens, first, _ORDER_ENDS - {"ASC", "DESC"})))
+        return [(start, min(list_end(tokens, start, _ORDER_ENDS), stop)) for start, stop in items]
+    if word == "OUTPUT":
+        items = list(tokens.items(first, list_end(tokens, first, _OUTPUT_ENDS)))
+        return [(start, alias_at(tokens, start, stop)) for start, stop in items]
+    if word == "SET" and "UPDATE" in rewrite.words and tokens.next(-1) != i:
+        return _assigned(tokens, first)
+    if word == "VALUES":
+        return _rows(tokens, first)
+    return []
 
 
-_LIST_ENDS = frozenset("FROM INTO WHERE GROUP HAVING ORDER UNION EXCEPT INTERSECT OFFSET OPTION FOR".split())
+def _in_parentheses(tokens: Tokens, opening: int) -> list[tuple[int, int]]:
+    """The arguments of a call; what stands in parentheses of its own beside a comparison."""
+    before, close = tokens.prev(opening), tokens.close(opening)
+    if tokens.word(tokens.next(opening)) in ("SELECT", "WITH"):
+        return []
+    if tokens.kind(before) in ("w", '"') and tokens.word(before) not in _NO_VALUES:
+        first = tokens.next(opening)
+        if tokens.word(first) in ("DISTINCT", "ALL"):
+            opening = first
+        return [(start, alias_at(tokens, start, stop)) for start, stop in tokens.items(opening + 1, close)]
+    compared = (
+        tokens.kind(before) == "o" and tokens[before].text in "=<>" and ends_operand(tokens, _before(tokens, before))
+    )
+    if compared or operator(tokens, tokens.next(close)) in COMPARISONS:
+        return [(opening + 1, close)]
+    return []
+
+
+def _before(tokens: Tokens, i: int) -> int:
+    """Position of what stands before the operator that ends at i."""
+    while tokens.kind(i) == "o":
+        i = tokens.prev(i)
+    return i
+
+
+def _assigned(tokens: Tokens, first: int) -> list[tuple[int, int]]:
+    """The values of SET; an assignment to a variable is T-SQL's own."""
+    found = []
+    for start, stop in tokens.items(first, list_end(tokens, first, _SET_ENDS)):
+        column = tokens.next(start - 1)
+        equals = next((k for k in range(column, stop) if tokens.kind(k) == "o"), stop)
+        if tokens.kind(column) != "@" and operator(tokens, equals) == "=":
+            found.append((equals + 1, stop))
+    return found
+
+
+def _rows(tokens: Tokens, opening: int) -> list[tuple[int, int]]:
+    """The values of VALUES (..), (..)."""
+    found: list[tuple[int, int]] = []
+    while tokens.kind(opening) == "(":
+        close = tokens.close(opening)
+        found += tokens.items(opening + 1, close)
+        after = tokens.next(close)
+        opening = tokens.next(after) if tokens.kind(after) == "," else after
+    return found
+
+
+def _names_value(rewrite: Rewrite, start: int, end: int, stop: int) -> bool:
+    """True for `name = value` and `@variable = value` in a SELECT's list, which T-SQL does not take for comparisons.
+
+    Raises TranslationError where that is not what it looks like: PostgreSQL's comparison would be lost.
+    """
+    tokens = rewrite.tokens
+    first = tokens.next(start - 1)
+    if tokens.kind(first) not in ("w", '"', "@") or operator(tokens, tokens.next(first)) != "=":
+        return False
+    if tokens.kind(first) == "@":
+        return True
+    if end < stop:  # it has a name behind AS already
+        return False
+    if is_native(rewrite) or not rewrite.words.isdisjoint(_NATIVE) or any(map(_is_of_t_sql, tokens)):
+        return True
+    raise rewrite.refuse(
+        "name = value gives the value a name here; write (name = value) for a comparison, value AS name for a name",
+        first,
+    )
+
+
+def _is_of_t_sql(token: Token) -> bool:
+    """True for a name in brackets and a variable, as they stand in the source."""
+    return token.start >= 0 and token.kind in '"@' and token.text[0] in "[@"
 
 
 def _starts_condition(tokens: Tokens, i: int) -> bool:
@@ -129,11 +223,14 @@ def _starts_condition(tokens: Tokens, i: int) -> bool:
     if tokens.kind(tokens.prev(i)) == "." or tokens.kind(tokens.next(i)) in (".", "", ";", ")", ","):
         return False
     if word == "WHEN":
-        return after not in ("MATCHED", "NOT") and _is_searched(tokens, i)
+        case = _case(tokens, i)  # of CASE WHEN condition, not of CASE value WHEN value
+        return after not in ("MATCHED", "NOT") and case >= 0 and tokens.word(tokens.next(case)) == "WHEN"
     if word == "NOT":
-        return after not in ("NULL", "MATCHED", "IN", "LIKE", "BETWEEN", "EXISTS") and not ends_operand(
+        return after not in ("NULL", "FOR", "MATCHED", "IN", "LIKE", "BETWEEN", "EXISTS") and not ends_operand(
             tokens, tokens.prev(i)
         )
+    if word == "CHECK":
+        return tokens.kind(tokens.next(i)) == "("
     if word == "AND":
         return not _is_between(tokens, i)
     if word == "ON":
@@ -141,15 +238,15 @@ def _starts_condition(tokens: Tokens, i: int) -> bool:
     return True
 
 
-def _is_searched(tokens: Tokens, i: int) -> bool:
-    """True for WHEN of CASE WHEN condition, not of CASE value WHEN value."""
+def _case(tokens: Tokens, i: int) -> int:
+    """Position of the CASE to which the word at i belongs; -1 for none."""
     level = 0
     for j in range(i - 1, -1, -1):
         word = tokens.word(j)
         level += (word == "END") - (word == "CASE")
         if level < 0:
-            return tokens.word(tokens.next(j)) == "WHEN"
-    return False
+            return j
+    return -1
 
 
 def _is_between(tokens: Tokens, i: int) -> bool:

@@ -61,3 +61,13 @@ def national_literals(rewrite: Rewrite) -> None:
     for token in rewrite.tokens:
         if token.kind == "'" and token.text[0] == "'" and not token.text.isascii():
             token.text = f"N{token.text}"
+
+
+def note_continuations(rewrite: Rewrite) -> None:
+    """A receipt for a literal with a backslash at the end of a line, both of which T-SQL leaves out.
+
+    https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash
+    """
+    for i, token in enumerate(rewrite.tokens):
+        if token.kind == "'" and ("\\\n" in token.text or "\\\r\n" in token.text):
+            rewrite.note("a backslash and the end of the line behind it are left out here; bind the text", i)

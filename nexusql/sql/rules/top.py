@@ -3,23 +3,13 @@
 https://learn.microsoft.com/sql/t-sql/queries/select-order-by-clause-transact-sql
 """
 
-from typing import NamedTuple
-
 from nexusql.sql.rules.limits import Clause, read_clauses, starts_clause
+from nexusql.sql.rules.queries import query_before
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import fill, put
 from nexusql.sql.tokens import Token, Tokens
 
 _CLAUSES = frozenset(("LIMIT", "OFFSET", "FETCH"))
-_SET_OPERATIONS = frozenset(("UNION", "EXCEPT", "INTERSECT"))
-
-
-class _Query(NamedTuple):
-    """The query that ends before a position: where its last SELECT is, -1 for none, and what it has."""
-
-    select: int
-    combined: bool  # by UNION, EXCEPT or INTERSECT
-    ordered: bool
 
 
 def top_or_fetch(rewrite: Rewrite) -> None:
@@ -42,7 +32,7 @@ def _limit(rewrite: Rewrite, start: int) -> int:
     if not clauses:
         return start + 1
     limit, offset = clauses.get("LIMIT"), clauses.get("OFFSET")
-    query = _query_before(tokens, start)
+    query = query_before(tokens, start)
     if query.ordered and offset is not None and _is_native(tokens, start, offset, limit):
         return end
     if query.select < 0:
@@ -92,25 +82,8 @@ def _operand(number: list[Token]) -> list[Token]:
     return number if len(number) == 1 else fill("({0})", _bare(number))
 
 
-def _query_before(tokens: Tokens, end: int) -> _Query:
-    """The query whose clauses end before a position, in the same parentheses."""
-    combined = ordered = False
-    select = -1
-    i = tokens.prev(end)
-    while i >= 0 and tokens.kind(i) not in ("(", "["):
-        word = tokens.word(i)
-        if word == "SELECT" and select < 0:
-            select = i
-        elif word in _SET_OPERATIONS:
-            combined = True
-        elif word == "ORDER" and select < 0 and tokens.word(tokens.next(i)) == "BY":
-            ordered = True
-        i = tokens.prev(tokens.open(i) if tokens.kind(i) in (")", "]") else i)
-    return _Query(select, combined, ordered)
-
-
 def ordered_subselects(rewrite: Rewrite) -> None:
-    """ORDER BY inside parentheses gets OFFSET 0 ROWS, without which T-SQL takes it only beside TOP."""
+    """ORDER BY inside parentheses gets OFFSET 0 ROWS, without which T-SQL takes it only beside TOP and FOR XML."""
     if "ORDER" not in rewrite.words or "SELECT" not in rewrite.words:
         return
     tokens = rewrite.tokens
@@ -121,7 +94,9 @@ def ordered_subselects(rewrite: Rewrite) -> None:
         order = tokens.find("ORDER", "BY", start=i + 1, end=close)
         if order < 0 or close == len(tokens) or tokens.find("OFFSET", start=order, end=close) >= 0:
             continue
-        select = _query_before(tokens, order).select
+        if tokens.find("FOR", start=order, end=close) >= 0:
+            continue
+        select = query_before(tokens, order).select
         if select >= 0 and "TOP" not in (tokens.word(k) for k in range(select, min(select + 5, close))):
             at = tokens.prev(close) + 1
             tokens[at:at] = fill(" OFFSET 0 ROWS")

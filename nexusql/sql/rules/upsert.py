@@ -75,11 +75,11 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
         where = tokens.find("WHERE", start=set_, end=end)
         upsert.where = where
         for start, stop in tokens.items(set_, where if where >= 0 else end):
-            upsert.assignments += _assignments(rewrite, start, stop)
+            upsert.assignments += assignments(rewrite, start, stop)
     return upsert
 
 
-def _assignments(rewrite: Rewrite, start: int, stop: int) -> list[tuple[list[Token], list[Token]]]:
+def assignments(rewrite: Rewrite, start: int, stop: int) -> list[tuple[list[Token], list[Token]]]:
     """`column = value` as one pair, `(a, b) = (x, y)` as one for each column."""
     tokens = rewrite.tokens
     first = tokens.next(start - 1)
@@ -141,8 +141,8 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
     Assignments run one after the other there and read what earlier ones have set: where that could be seen, refused.
     """
     upsert = read_upsert(rewrite)
-    if upsert is None:
-        return
+    if upsert is None or not all(column for column, _ in upsert.assignments):
+        return  # the server will say so
     tokens = rewrite.tokens
     if upsert.target >= 0:
         rewrite.note("a conflict with any unique key counts, not only with this one", upsert.target)
@@ -155,9 +155,19 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
         column = _any_column(rewrite, upsert)
         made = [Token("w", column), *fill(" = "), *map(copy, table), Token(".", "."), Token("w", column)]
     put(tokens, upsert.conflict, upsert.end, [*fill("ON DUPLICATE KEY UPDATE "), *made])
+    _set_apart(tokens, upsert, identifier(table[-1]))
     _close_select(tokens, upsert)
-    if upsert.alias >= 0:
-        put(tokens, upsert.table_end, upsert.alias + 1, [])
+
+
+def _set_apart(tokens: Tokens, upsert: Upsert, table: str) -> None:
+    """Make a subselect of a query that reads the table itself, whose columns would be ambiguous behind it."""
+    start = tokens.next(tokens.close(upsert.columns) if upsert.columns >= 0 else upsert.table_end - 1)
+    end = tokens.prev(upsert.conflict) + 1
+    reads_it = any(token.kind in 'w"' and identifier(token) == table for token in tokens[start:end])
+    if tokens.word(start) in ("SELECT", "WITH") and reads_it:
+        before = len(tokens)
+        tokens[start:end] = fill("SELECT * FROM ({0}) AS nexusql_rows", tokens[start:end])
+        upsert.conflict += len(tokens) - before
 
 
 def _note_returning(rewrite: Rewrite, upsert: Upsert, message: str) -> None:
@@ -186,7 +196,7 @@ def _updates(rewrite: Rewrite, upsert: Upsert, table: list[Token], names: set[st
     """The assignments of ON DUPLICATE KEY UPDATE."""
     tokens = rewrite.tokens
     condition = Tokens(trimmed(tokens, upsert.where + 1, upsert.end)) if upsert.where >= 0 else Tokens()
-    tested = _reads(condition, names)
+    tested = reads(condition, names)
     pairs = [(identifier(column[-1]), column[-1], Tokens(value)) for column, value in upsert.assignments]
     # What the condition reads must be assigned last: until then it sees the old row.
     pairs.sort(key=lambda pair: pair[0] in tested)
@@ -198,7 +208,7 @@ def _updates(rewrite: Rewrite, upsert: Upsert, table: list[Token], names: set[st
     made: list[Token] = []
     assigned: set[str] = set()
     for name, column, value in pairs:
-        seen = _reads(value, names) & assigned
+        seen = reads(value, names) & assigned
         if seen:
             position = next(i for i in range(len(tokens)) if tokens[i] is column)
             told = ", ".join(sorted(seen))
@@ -237,7 +247,7 @@ def references(value: Tokens, names: set[str]) -> list[tuple[int, int, str]]:
     return found
 
 
-def _reads(value: Tokens, names: set[str]) -> set[str]:
+def reads(value: Tokens, names: set[str]) -> set[str]:
     """The columns of the existing row that an expression may read."""
     return {identifier(value[i]) for _, i, source in references(value, names) if source == "row"}
 

@@ -1,0 +1,45 @@
+"""Values for a numbered column, which a session must announce before it inserts them.
+
+https://learn.microsoft.com/sql/t-sql/statements/set-identity-insert-transact-sql
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pyodbc
+
+from nexusql.backends.mssql.session import MssqlSession, Result
+from nexusql.sql.lexical import Lexical
+from nexusql.sql.rules.ddl_text import is_name, name_end
+from nexusql.sql.tokens import tokenize
+
+NEEDS_ANNOUNCEMENT = 544
+# No such column in the table, another table is announced, no right to announce it.
+NOT_ANNOUNCED = frozenset({8106, 8107, 1088})
+
+
+def announcement(table: str, begins: bool) -> str:
+    """The statement that announces values for the numbered column of a table, one at a time, or takes that back."""
+    return f"SET IDENTITY_INSERT {table} {'ON' if begins else 'OFF'}"
+
+
+def inserted_table(text: str, rules: Lexical) -> str | None:
+    """The table that driver text inserts into, as it is written; None where it is another statement."""
+    tokens = tokenize(text, rules)
+    verb = max(tokens.find("INSERT", "INTO"), tokens.find("MERGE", "INTO"))
+    table = tokens.next(tokens.next(verb))
+    return tokens.text(table, name_end(tokens, table)) if verb >= 0 and is_name(tokens, table) else None
+
+
+def run_announced(
+    session: MssqlSession, table: str, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None
+) -> Result:
+    """Run an INSERT or MERGE with values for the numbered column, as one batch: rows of OUTPUT come before its end."""
+    behind = announcement(table, begins=False)
+    try:
+        return session.run(f"{announcement(table, begins=True)}; {text}\n; {behind}", args, sizes)
+    except pyodbc.Error:
+        with suppress(pyodbc.Error):  # the batch may have ended before
+            session.run(behind, None)
+        raise
