@@ -35,7 +35,7 @@ EXTRAS = {
     "otel": "opentelemetry.trace",
     "all": "psycopg2, pymysql, pyodbc, typer, opentelemetry.trace",
 }
-MODULES = 4  # of the compiled core
+MODULES = 5  # of the compiled core
 PYODIDE = ("314.0.7", "3.14")  # its release on npm, and the Python that it is
 # There are no processes, no event loop that blocks, and no clock that is fine enough.
 NOT_ON_PYODIDE = "not (awaiting or gather_takes or milliseconds or linear_time)"
@@ -188,7 +188,7 @@ class Workshop:
             alone = self.environment(python, f"nexusql[{extra}] @ {wheel.as_uri()}")
             run([alone, "-c", f"import nexusql, {module}"], cwd=self.folder)
             say(f"  [{extra}] brings {module}")
-        for extra in ("postgresql", "mysql"):
+        for extra in ("postgresql", "mysql", "mssql"):
             code = (
                 f"import nexusql; nexusql.DatabaseManager('{extra}://nobody@127.0.0.1:1/x').connect(raise_errors=True)"
             )
