@@ -93,8 +93,6 @@ def test_a_wheel_holds_each_module_that_is_compiled(wheels: ModuleType) -> None:
     assert len(modules.split(",")) == wheels.MODULES
 
 
-
-
 def test_the_classifiers_name_each_python_that_wheels_are_built_for(wheels: ModuleType) -> None:
     named = {text.rpartition(" ")[2] for text in metadata("nexusql").get_all("Classifier") or () if ":: 3." in text}
     assert named == {f"{major}.{minor}" for major, minor in wheels.VERSIONS}
