@@ -40,6 +40,7 @@ PACKAGES = (
     "peewee",
     "SQLAlchemy",
     "sqlspec",
+    "pyarrow",
 )
 # What decides how long a commit takes.
 DURABILITY = {
