@@ -101,7 +101,7 @@ def test_the_classifiers_name_each_python_that_wheels_are_built_for(wheels: Modu
 def test_the_page_on_the_index_leads_somewhere() -> None:
     links = dict(text.split(", ") for text in metadata("nexusql").get_all("Project-URL") or ())
     assert {"Homepage", "Documentation", "Changelog", "Issues", "Security"} <= set(links)
-    page = str(metadata("nexusql").get_payload())
+    page = str(metadata("nexusql").json["description"])
     assert re.findall(r"\]\((?!https://|#)([^)]*)\)", page) == []
 
 
