@@ -104,6 +104,13 @@ def test_the_api_reference_explains_every_option_of_the_manager() -> None:
     assert options - explained == set()
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "mysql"])
+def test_the_api_reference_names_every_option_of_a_url(backend: str) -> None:
+    reference = (ROOT / "docs" / "API_REFERENCE.md").read_text("utf-8")
+    named = set(re.findall(r"`\??(\w+)(?:=[\w-]*)?`", reference))
+    assert set(attribute(backend, "OPTIONS")) - named == set()
+
+
 def test_the_pages_from_the_docstrings_show_every_public_name() -> None:
     pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
     shown = set(re.findall(r"^::: nexusql\.(\w+)$", pages, re.MULTILINE)) | set(vars(nexusql.errors))
