@@ -37,7 +37,8 @@ EXTRAS = {
 }
 MODULES = 5  # of the compiled core
 PYODIDE = ("314.0.7", "3.14")  # its release on npm, and the Python that it is
-# There are no processes, no event loop that blocks, and no clock that is fine enough.
+# There are no processes, no threads, no event loop that blocks, and no clock that is fine enough.
+THREADED = ("tests/unit/test_interrupts.py", "tests/unit/test_workers.py")
 NOT_ON_PYODIDE = "not (awaiting or gather_takes or milliseconds or linear_time)"
 PURE = {"NEXUSQL_PURE": "1"}
 
@@ -217,7 +218,8 @@ class Workshop:
         into = (f"--target={packages}", "--no-compile", f"--python-version={version}", *pure)
         run([sys.executable, "-m", "pip", "--quiet", "install", *into, wheel, *TOOLS], cwd=home)
         script = shutil.copy(ROOT / "scripts" / "pyodide.mjs", home)
-        tests = ("tests/sql", "tests/unit", "-q", "-k", NOT_ON_PYODIDE)
+        ignored = [f"--ignore={file}" for file in THREADED]
+        tests = ("tests/sql", "tests/unit", "-q", "-k", NOT_ON_PYODIDE, *ignored)
         return run(["node", script, packages, self.source, *tests], cwd=home).strip().splitlines()[-1]
 
     def prove_without_compiler(self, python: Path, sdist: Path) -> None:

@@ -83,6 +83,10 @@ def test_wheels_are_tested_here_as_they_are_where_they_are_built(wheels: ModuleT
     assert f'build = "{built}"' in settings
 
 
+def test_what_is_left_out_on_pyodide_is_there(wheels: ModuleType) -> None:
+    assert [file for file in wheels.THREADED if not (ROOT / file).exists()] == []
+
+
 def test_each_extra_for_users_is_installed_alone(wheels: ModuleType) -> None:
     extras = set(metadata("nexusql").get_all("Provides-Extra") or ())
     assert extras - {"bench", "dev", "docs", "release"} == set(wheels.EXTRAS)
