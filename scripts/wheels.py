@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 VERSIONS = ((3, 10), (3, 11), (3, 12), (3, 13), (3, 14))
-# The same in [tool.cibuildwheel]: what needs no server, and what that needs. PyMySQL is what the decoder is compared with.
+# The same in [tool.cibuildwheel]: what needs no server, and what that needs; the decoder is compared with PyMySQL.
 QUICK = ("tests/speedups", "tests/sql", "tests/unit")
 TOOLS = ("pytest>=8.3", "hypothesis>=6.100", "PyMySQL>=1.2.4")
 # These are about the checkout: its documents, its scripts, its types and the Makefile.
