@@ -29,6 +29,8 @@ pytest := $(bin)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 # What these test has no part in the core that could differ; `make test-full` runs them interpreted, too.
 indifferent := aio backends cli clients faults groups migrations mssql observing pool project transactions typing
 services := $(bin)/python scripts/services
+# Tools that have no wheels for rare machines: $(call where_installed,tool,command)
+where_installed = @if [ -x $(bin)/$(1) ]; then echo '$(2)'; $(2); else echo "$(1) has no wheel for this machine: left out"; fi
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-full lint suite coverage fuzz bench build wheels docs services services-stop clean
@@ -37,7 +39,7 @@ help:
 	@echo "make demo [URL=postgresql://..]  the main job: 100,000 metrics and 10,000 checkpoints, written and read back"
 	@echo "make test       lint, then every test on every database, compiled and interpreted"
 	@echo "make test-full  the same with the long rounds"
-	@echo "make lint       ruff, ruff format, mypy --strict, and what the workflows need"
+	@echo "make lint       ruff, ruff format, mypy --strict, pyright on what users write, and what the workflows need"
 	@echo "make coverage   branch coverage of the package"
 	@echo "make fuzz       the compiled core under sanitizers on hostile input, FUZZ_SECONDS=600 long"
 	@echo "make bench      benchmarks/RESULTS.md and its plots, in some 15 minutes"
@@ -79,7 +81,8 @@ lint: $(built)
 	$(bin)/ruff format --check
 	$(bin)/mypy
 	$(bin)/zizmor --offline --quiet --strict-collection .
-	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not installed: left out"; fi
+	$(call where_installed,pyright,PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright --pythonpath $(bin)/python)
+	$(call where_installed,actionlint,PATH=$(bin):"$$PATH" actionlint)
 
 test: lint
 	$(services) run -- $(MAKE) --no-print-directory suite

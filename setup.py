@@ -6,13 +6,17 @@ failure to build it an error. Empty and 0 mean off. All else about the package i
 
 import os
 import platform
+import re
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # Each is compiled under a second name, scanner.py as _scanner_c, so that both can be imported side by side.
 MODULES = ("scanner", "binder", "records", "encoder", "packets")
+
+REPOSITORY = "https://github.com/nexusql/nexusql"
 
 DIRECTIVES = {"language_level": 3, "subinterpreters_compatible": "own_gil"}
 # With the directive alone a subinterpreter with its own GIL refuses the import.
@@ -53,6 +57,13 @@ def source(name: str) -> str:
     return twin if os.path.exists(twin) else f"nexusql/_speedups/{name}.py"
 
 
+def readme() -> str:
+    """README.md for the page on the index, where links and pictures of the repository lead nowhere unless absolute."""
+    text = Path("README.md").read_text("utf-8")
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\1{REPOSITORY}/raw/main/", text)
+    return re.sub(r"(?<!!)(\[[^\]]*\]\()(?!https?:|#)", rf"\1{REPOSITORY}/blob/main/", text)
+
+
 def run_setup(speedups: bool) -> None:
     """Set up with the compiled core or without."""
     extensions = [
@@ -64,7 +75,12 @@ def run_setup(speedups: bool) -> None:
         )
         for name in MODULES
     ]
-    setup(cmdclass={"build_ext": BuildSpeedups}, ext_modules=extensions if speedups else [])
+    setup(
+        long_description=readme(),
+        long_description_content_type="text/markdown",
+        cmdclass={"build_ext": BuildSpeedups},
+        ext_modules=extensions if speedups else [],
+    )
 
 
 def main() -> None:

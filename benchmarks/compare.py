@@ -1,8 +1,8 @@
 """Compare nexusql with bare drivers and other libraries, all in one run: ``python benchmarks/compare.py [--write]``.
 
 Contenders take turns; what is printed is the median time of a call and its ratio to nexusql's. `--write` measures the
-interpreted core too, in a process of its own, and writes RESULTS.md and its plots beside this file. `--check` fails
-where a goal is missed.
+interpreted core too, in a process of its own, and writes RESULTS.md and its plots beside this file, and docs/speed.svg.
+`--check` fails where a goal is missed.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import nexusql  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 import servers  # noqa: E402
+import summary  # noqa: E402
 from cases import TOPICS, entries  # noqa: E402
 from cases.entry import Sizes  # noqa: E402
 from peers import absent  # noqa: E402
@@ -39,6 +40,7 @@ PACKAGES = (
     "peewee",
     "SQLAlchemy",
     "sqlspec",
+    "pyarrow",
 )
 # What decides how long a commit takes.
 DURABILITY = {
@@ -113,7 +115,7 @@ def run_interpreted(only: str, rounds: int) -> list[Measured]:
 
 
 def write(results: Sequence[Measured], interpreted: Sequence[Measured]) -> None:
-    """Write RESULTS.md and its plots."""
+    """Write RESULTS.md, its plots, and the summary of it in docs/."""
     plot.bars(results, HERE / "results.svg")
     plot.lines(results, HERE / "growth.svg")
     lines = ["# Benchmarks", "", *(f"- {line}" for line in environment()), "", EXPLANATION]
@@ -122,7 +124,9 @@ def write(results: Sequence[Measured], interpreted: Sequence[Measured]) -> None:
     lines += report.sections(results, TOPICS)
     lines += ["## The interpreted core", "", "NEXUSQL_PURE=1, beside the bare drivers.", ""]
     lines += report.sections(interpreted, TOPICS, "###")
-    (HERE / "RESULTS.md").write_text("\n".join(lines), "utf-8")
+    page = "\n".join(lines)
+    (HERE / "RESULTS.md").write_text(page, "utf-8")
+    summary.PICTURE.write_text(summary.draw(page), "utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """All that is measured, by topic."""
 
-from cases import awaiting, bulk, growth, memory, models, reading, start
+from cases import awaiting, bulk, growth, memory, models, observing, reading, start
 from cases.entry import Entry, Sizes
 
 TOPICS = {
@@ -11,6 +11,7 @@ TOPICS = {
     "bulk": "Bulk writes",
     "batches": "Small batches",
     "awaiting": "Awaited calls and group commit",
+    "observing": "What observers cost",
     "growth": "Growth",
     "memory": "Memory",
     "start": "What is paid once",
@@ -20,5 +21,7 @@ TOPICS = {
 def entries(sizes: Sizes) -> list[Entry]:
     """Every entry, in the order of TOPICS."""
     return [
-        entry for module in (reading, models, bulk, awaiting, growth, memory, start) for entry in module.entries(sizes)
+        entry
+        for module in (reading, models, bulk, awaiting, observing, growth, memory, start)
+        for entry in module.entries(sizes)
     ]

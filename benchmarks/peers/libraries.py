@@ -1,6 +1,7 @@
 """Libraries over several databases: SQLAlchemy Core, sqlspec, peewee."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -107,7 +108,7 @@ class Sqlspec(Peer):
             adapter = importlib.import_module("sqlspec.adapters.psycopg")
             return adapter.PsycopgSyncConfig(connection_config={"conninfo": url, "min_size": 1, "max_size": 1})
         adapter = importlib.import_module("sqlspec.adapters.pymysql")
-        return adapter.PyMysqlConfig(connection_config=address(url))
+        return adapter.PyMysqlConfig(connection_config={**address(url), "local_infile": True})
 
     def _read(self, query: Query) -> Contender:
         return lambda: self.session.execute(query.sql, query.params).get_data()
@@ -137,7 +138,19 @@ class Sqlspec(Peer):
         return way
 
     def insert(self, table: Table, rows: Sequence[Record]) -> Ways:
-        return {"sqlspec": self._written(table.insert(":{0}"), table, rows)}
+        ways = {"sqlspec": self._written(table.insert(":{0}"), table, rows)}
+        # By way of Arrow, which has no form for the values of a table with JSON.
+        if importlib.util.find_spec("pyarrow") and not table.json:
+            ways["sqlspec, load_from_records"] = self._loaded(table, rows)
+        return ways
+
+    def _loaded(self, table: Table, rows: Sequence[Record]) -> Contender:
+        def way() -> None:
+            self.session.begin()
+            self.session.load_from_records(table.name, plain(table, rows), columns=list(table.columns))
+            self.session.commit()
+
+        return way
 
     def upsert(self, table: Table, rows: Sequence[Record]) -> Ways:
         tail = on_duplicate_key(table) if self.kind == "mysql" else on_conflict(table)

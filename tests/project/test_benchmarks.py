@@ -12,6 +12,7 @@ import harness
 import plot
 import report
 import servers
+import summary
 from cases import TOPICS, entries
 from cases.entry import Entry, Sizes, tiny
 from harness import Goal, Result, Spread, Verdict
@@ -145,6 +146,7 @@ def test_the_plots_are_well_formed_and_their_text_is_text(tmp_path: Path) -> Non
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_the_page_has_goals_plots_and_both_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(compare, "HERE", tmp_path)
+    monkeypatch.setattr(summary, "PICTURE", tmp_path / "speed.svg")
     compare.write([compared("writing"), compared("one", "growth", 1)], [compared("interpreted")])
     page = (tmp_path / "RESULTS.md").read_text("utf-8")
     assert "| fast | writing | 2.00 | MISSED |" in page
@@ -152,6 +154,27 @@ def test_the_page_has_goals_plots_and_both_cores(monkeypatch: pytest.MonkeyPatch
     for name in ("results.svg", "growth.svg"):
         assert f"]({name})" in page
         assert (tmp_path / name).exists()
+    assert (tmp_path / "speed.svg").read_text("utf-8") == summary.draw(page)
+
+
+def test_the_small_picture_shows_what_the_page_says() -> None:
+    page = (Path(compare.__file__).parent / "RESULTS.md").read_text("utf-8")
+    assert summary.PICTURE.read_text("utf-8") == summary.draw(page)
+
+
+def test_the_small_picture_has_the_fastest_way_of_each_library_as_multiples_of_the_driver() -> None:
+    seconds = {"floor: ready-made": 0.1, "sqlite3, tuples": 0.2, "sqlite3 + dict(zip())": 3, "sqlite3, executemany": 2}
+    values = {name: single(taken) for name, taken in {**seconds, "nexusql": 1, "a < b": 4000}.items()}
+    case = Measured("read", f"{summary.ROWS['Read: 50,000 rows into dicts']}, SQLite", "", 0, Result(2, values, []))
+    page = "\n".join(report.sections([case], TOPICS))
+    assert summary.speeds(summary.sections(page)[case.title], "sqlite3") == {
+        "nexusql": 2,
+        "sqlite3": 1,
+        "a < b": 0.0005,
+    }
+    text = list(ElementTree.fromstring(summary.draw(page)).itertext())
+    assert [shown for shown in text if shown.startswith("×")] == ["× 2.00", "× 1.00", "× 0.00"]
+    assert "a < b" in text
 
 
 def test_the_command_measures_what_was_asked_for(

@@ -1,10 +1,13 @@
 """The README and docs/ are true: their Python runs, prints what they say, and their links lead somewhere."""
 
 import contextlib
+import importlib
 import inspect
 import io
 import re
+from importlib.metadata import metadata, requires
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +34,11 @@ def anchors(page: Path) -> set[str]:
     """The anchors that GitHub makes of a page's headings."""
     kept = (re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()) for title in HEADING.findall(prose(page)))
     return {title.replace(" ", "-") for title in kept}
+
+
+def attribute(backend: str, name: str) -> Any:
+    """What a backend's module has by a name."""
+    return getattr(importlib.import_module(f"nexusql.backends.{backend}.driver"), name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
@@ -96,6 +104,13 @@ def test_the_api_reference_explains_every_option_of_the_manager() -> None:
     assert options - explained == set()
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "mysql"])
+def test_the_api_reference_names_every_option_of_a_url(backend: str) -> None:
+    reference = (ROOT / "docs" / "API_REFERENCE.md").read_text("utf-8")
+    named = set(re.findall(r"`\??(\w+)(?:=[\w-]*)?`", reference))
+    assert set(attribute(backend, "OPTIONS")) - named == set()
+
+
 def test_the_pages_from_the_docstrings_show_every_public_name() -> None:
     pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
     shown = set(re.findall(r"^::: nexusql\.(\w+)$", pages, re.MULTILINE)) | set(vars(nexusql.errors))
@@ -106,6 +121,26 @@ def test_the_site_has_every_page() -> None:
     site = (ROOT / "mkdocs.yml").read_text("utf-8")
     pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
     assert set(re.findall(r": (\S+\.md)$", site, re.MULTILINE)) == pages
+
+
+def test_the_minimum_versions_are_those_that_are_looked_at() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) \|", (ROOT / "docs" / "SUPPORT.md").read_text("utf-8"), re.MULTILINE)
+    stated = {name: tuple(map(int, version.split("."))) for name, version in rows}
+    assert stated["SQLite"] == attribute("sqlite", "AT_LEAST")
+    assert stated["PostgreSQL"] == (attribute("postgresql", "AT_LEAST") // 10_000,)
+    assert stated["MySQL"] == attribute("mysql", "MYSQL_AT_LEAST")
+    assert stated["MariaDB"] == attribute("mysql", "MARIADB_AT_LEAST")
+    # https://learn.microsoft.com/en-us/sql/t-sql/functions/serverproperty-transact-sql: 2017 is product version 14.
+    assert (stated["SQL Server"], attribute("mssql", "AT_LEAST")) == ((2017,), 14)
+    assert f">={rows[0][1]}" == metadata("nexusql")["Requires-Python"]
+
+
+def test_the_minimum_versions_of_drivers_are_those_of_the_extras() -> None:
+    page = (ROOT / "docs" / "SUPPORT.md").read_text("utf-8")
+    for extra, package in (("postgresql", "psycopg2-binary"), ("mysql", "PyMySQL"), ("mssql", "pyodbc")):
+        (required,) = (text for text in requires("nexusql") or () if text.endswith(f'extra == "{extra}"'))
+        version = required.partition(";")[0].removeprefix(f"{package}>=").strip()
+        assert f"{package.removesuffix('-binary')} {version} or later" in page
 
 
 def test_the_architecture_names_every_part_of_the_package() -> None:

@@ -16,7 +16,7 @@ SDIST = [name for name in SDIST if not re.search(r"__pycache__|\.so$|\.pyd$", na
 SDIST += ["setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"]
 INFO = "nexusql-1.0.dist-info/METADATA"
 PURE = [name for name in SDIST if name.startswith("nexusql/") and not name.endswith((".pyx", ".pxd"))] + [INFO]
-CORE = [f"nexusql/_speedups/_{name}_c.cpython-313-x86_64-linux-gnu.so" for name in "abcd"]
+CORE = [f"nexusql/_speedups/_{name}_c.cpython-313-x86_64-linux-gnu.so" for name in "abcde"]
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,30 @@ def test_wheels_are_tested_here_as_they_are_where_they_are_built(wheels: ModuleT
     assert f'build = "{built}"' in settings
 
 
+def test_what_is_left_out_on_pyodide_is_there(wheels: ModuleType) -> None:
+    assert [file for file in wheels.THREADED if not (ROOT / file).exists()] == []
+
+
 def test_each_extra_for_users_is_installed_alone(wheels: ModuleType) -> None:
     extras = set(metadata("nexusql").get_all("Provides-Extra") or ())
     assert extras - {"bench", "dev", "docs", "release"} == set(wheels.EXTRAS)
+
+
+def test_a_wheel_holds_each_module_that_is_compiled(wheels: ModuleType) -> None:
+    (modules,) = re.findall(r"^MODULES = \((.*)\)$", (ROOT / "setup.py").read_text("utf-8"), re.MULTILINE)
+    assert len(modules.split(",")) == wheels.MODULES
+
+
+def test_the_classifiers_name_each_python_that_wheels_are_built_for(wheels: ModuleType) -> None:
+    named = {text.rpartition(" ")[2] for text in metadata("nexusql").get_all("Classifier") or () if ":: 3." in text}
+    assert named == {f"{major}.{minor}" for major, minor in wheels.VERSIONS}
+
+
+def test_the_page_on_the_index_leads_somewhere() -> None:
+    links = dict(text.split(", ") for text in metadata("nexusql").get_all("Project-URL") or ())
+    assert {"Homepage", "Documentation", "Changelog", "Issues", "Security"} <= set(links)
+    page = str(metadata("nexusql").json["description"])
+    assert re.findall(r"\]\((?!https://|#)([^)]*)\)", page) == []
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
