@@ -169,7 +169,7 @@ def test_info_tells_what_is_there(command: Run, database_url: str, kind: str) ->
     facts = json.loads(shown)
     assert (facts["backend"], facts["nexusql"]) == (kind, nexusql.__version__)
     assert facts["core"] == ("compiled" if nexusql.IMPLEMENTATION == "cython" else "interpreted")
-    assert {"postgresql": "PostgreSQL ", "sqlite": "SQLite "}.get(kind, "") in facts["server"]
+    assert {"postgresql": "PostgreSQL ", "sqlite": "SQLite ", "mssql": "SQL Server "}.get(kind, "") in facts["server"]
     assert facts["drivers"]["sqlite"].startswith("3.")
     assert facts["drivers"]["mysql"] == metadata.version("PyMySQL")
     assert "further_isolation nothing" in out

@@ -232,6 +232,7 @@ def crowd(kind: str, metrics: DatabaseManager) -> Iterator[DatabaseManager]:
         yield manager
 
 
+@pytest.mark.mssql_itself
 def test_upserts_of_the_same_keys_in_opposite_orders_leave_those_of_one_call(kind: str, crowd: DatabaseManager) -> None:
     """Some deadlock, and say so; each of the others has stored all of its rows."""
     done: list[str] = []
@@ -259,6 +260,7 @@ def test_upserts_of_the_same_keys_in_opposite_orders_leave_those_of_one_call(kin
     assert in_use(crowd) == 0
 
 
+@pytest.mark.mssql_itself
 def test_reported_upserts_in_opposite_orders_tell_how_far_they_came(kind: str, crowd: DatabaseManager) -> None:
     def upsert(part: int) -> Any:
         given = [{"id": number, "name": f"of {part}"} for number in range(ROWS)]

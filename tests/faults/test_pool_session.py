@@ -84,7 +84,7 @@ def test_these_changes_do_show_where_a_session_is_not_reset(pool: Pool[Connectio
 
 def test_a_transaction_left_open_is_rolled_back(pool: Pool[Connection]) -> None:
     connection = pool.acquire()
-    run(connection, "BEGIN")
+    connection.begin(None, False, "")
     run(connection, "INSERT INTO kept VALUES (2)")
     pool.release(connection)
     other = pool.acquire()
@@ -95,7 +95,7 @@ def test_a_transaction_left_open_is_rolled_back(pool: Pool[Connection]) -> None:
 
 def test_a_failed_transaction_left_open_is_rolled_back(pool: Pool[Connection]) -> None:
     connection = pool.acquire()
-    run(connection, "BEGIN")
+    connection.begin(None, False, "")
     run(connection, "INSERT INTO kept VALUES (2)")
     with pytest.raises(Error):
         run(connection, "SELECT nothing FROM nowhere")

@@ -11,7 +11,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from nexusql import AsyncDatabaseManager, DatabaseManager, OpenTelemetry, UndefinedTable
 
-SYSTEMS = {"sqlite": {"sqlite"}, "postgresql": {"postgresql"}, "mysql": {"mysql", "mariadb"}}
+SYSTEMS = {
+    "sqlite": {"sqlite"},
+    "postgresql": {"postgresql"},
+    "mysql": {"mysql", "mariadb"},
+    "mssql": {"microsoft.sql_server"},
+}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import kinds
 from nexusql import DatabaseManager
 from nexusql.errors import (
     Error,
@@ -15,12 +16,12 @@ from nexusql.errors import (
     TransactionAborted,
     TransactionClosed,
 )
-from pooling import SESSION_ID, Threads
+from pooling import Threads
 from settling import in_use
 from stream_tables import COUNT, ENDLESS, OVERFLOWS
 
 IN_ORDER = "SELECT i, t FROM numbers ORDER BY i"
-ONE_AT_A_TIME = ("mysql",)  # that send all of a result before they take another statement
+ONE_AT_A_TIME = ("mysql", "mssql")  # that send all of a result before they take another statement
 
 
 def beside(kind: str) -> None:
@@ -29,7 +30,7 @@ def beside(kind: str) -> None:
 
 
 def session(kind: str, tx: Any) -> Any:
-    return None if kind == "sqlite" else tx.fetch_value(SESSION_ID[kind])
+    return None if kind == "sqlite" else tx.fetch_value(kinds.SESSION_ID[kind])
 
 
 def test_it_reads_what_the_transaction_has_written(numbers: DatabaseManager) -> None:
