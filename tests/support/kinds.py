@@ -5,20 +5,29 @@ requests and locks are views: https://learn.microsoft.com/sql/relational-databas
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import servers
 
+if TYPE_CHECKING:
+    from nexusql import AsyncDatabaseManager, DatabaseManager
+
 # The servers; SQL Server is among them where NEXUSQL_TEST_MSSQL_URL names one.
 REMOTE = tuple(kind for kind in servers.KINDS if kind != "sqlite")
-# What has read-only transactions; SQL Server refuses them, as tests/mssql/test_live.py holds.
+# What has read-only transactions; SQL Server refuses them, as tests/mssql/test_transactions.py holds.
 READ_ONLY = ("sqlite", "postgresql", "mysql")
 
 on_servers = pytest.mark.parametrize("kind", REMOTE, indirect=True)
 on_read_only = pytest.mark.parametrize("kind", READ_ONLY, indirect=True)
 itself = pytest.mark.mssql_itself
+
+
+def has_read_only(db: "DatabaseManager | AsyncDatabaseManager") -> bool:
+    """Whether the database of a manager has read-only transactions, where a test need not write in one."""
+    return db.config.database_type.value in READ_ONLY
+
 
 # Sessions: the number of one's own, those of given numbers that are there, and how one is ended.
 
