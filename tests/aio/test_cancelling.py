@@ -13,6 +13,8 @@ from loops import Base, Make, books, endless, run, settled, started, until, watc
 from nexusql import AsyncDatabaseManager
 from nexusql.errors import OperationalError, TransactionWarning
 
+pytestmark = kinds.itself  # what a server runs is asked of a view there
+
 WRITE = "INSERT INTO journal (v, w) VALUES (:v, 0)"
 READ = "SELECT v FROM journal ORDER BY v"
 

@@ -17,6 +17,8 @@ from nexusql.errors import ConfigError, QueryTimeout, TransactionAborted
 from nexusql.transaction import Transaction
 from pooling import PATIENCE, Threads
 
+pytestmark = kinds.itself  # what a server runs is asked of a view there
+
 READ = "SELECT v FROM journal ORDER BY v"
 WRITE = "INSERT INTO journal (v, w) VALUES (:v, 0)"
 ROUNDS = 2000 if servers.flag("NEXUSQL_LONG") else 40

@@ -148,6 +148,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize(("sql", "expected"), SLOW)
 @pytest.mark.filterwarnings("ignore::nexusql.TranslationWarning")
 def test_what_is_more_than_a_plain_insert_goes_row_by_row(

@@ -17,6 +17,8 @@ from nexusql.connection import Connection
 from nexusql.errors import Error
 from settling import in_use
 
+pytestmark = pytest.mark.mssql_itself  # upserts are MERGE there
+
 MEGABYTE = 1_000_000
 WRITES = 7  # in each_way()
 ROUNDS = 4
