@@ -135,6 +135,14 @@ def test_what_an_upsert_leaves_to_the_database_is_filled_there(db: DatabaseManag
     assert merge.endswith("INSERT ([name], [n], [code], [data]) VALUES (s.[name], s.[n], s.[code], s.[data]);")
 
 
+def test_what_an_upsert_leaves_alone_is_the_first_rows(db: DatabaseManager, table: Server) -> None:
+    rows = [{"id": 1, "name": "a", "n": 1}, {"id": 1, "name": "b", "n": 2}]
+    db.bulk_insert("t", rows, on_conflict="update", update_columns=["n"])
+    (merge,) = [text for text in table.texts if text.startswith("MERGE")]
+    same = "PARTITION BY [id], CASE WHEN [id] IS NULL THEN [nexusql_row] END ORDER BY [nexusql_row]"
+    assert f"SELECT [nexusql_row], [id], FIRST_VALUE([name]) OVER ({same}) AS [name], [n], ROW_NUMBER()" in merge
+
+
 def test_a_row_without_its_number_meets_no_other(db: DatabaseManager, table: Server) -> None:
     table.on("^MERGE", [(0, 7), (1, 8)])
     result = db.bulk_insert("t", [{"name": "a"}, {"name": "b"}], on_conflict="update", returning="id")

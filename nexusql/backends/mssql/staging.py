@@ -80,7 +80,8 @@ class Stage:
         return [key for key in self._table.keys if set(key) <= set(self._target.columns)]
 
     def _merge(self, session: MssqlSession, key: tuple[str, ...]) -> tuple[int, dict[int, Any]]:
-        """One MERGE. Of rows with one key the last counts for an update, the first where conflicts are ignored."""
+        """One MERGE. Of rows with one key the last counts for an update, but for columns that an update leaves alone,
+        and the first where conflicts are ignored."""
         updates = self._conflict.action == "update"
         columns = column_list(self._written, SYNTAX)
         values = ", ".join(f"s.{quote_identifier(name, SYNTAX)}" for name in self._written)
@@ -91,8 +92,10 @@ class Stage:
             alone = " OR ".join(f"{part} IS NULL" for part in parts)
             parts.append(f"CASE WHEN {alone} THEN {ROW} END")
             order = f"{ROW}{' DESC' if updates else ''}"
-            numbered = f"SELECT *, ROW_NUMBER() OVER (PARTITION BY {', '.join(parts)} ORDER BY {order}) AS nexusql_n"
+            same = f"PARTITION BY {', '.join(parts)} ORDER BY"
             laid = column_list((*self._target.columns, *self._drawn), SYNTAX)
+            taken = [ROW, *(self._taken(name, key, f"{same} {ROW}") for name in (*self._target.columns, *self._drawn))]
+            numbered = f"SELECT {', '.join(taken)}, ROW_NUMBER() OVER ({same} {order}) AS nexusql_n"
             source = f"SELECT {ROW}, {laid} FROM ({numbered} FROM {self._name}) AS r WHERE nexusql_n = 1"
         text = f"MERGE INTO {self._table.sql} WITH (HOLDLOCK) AS t USING ({source}) AS s ON {self._match((key,))}"
         if updates and self._conflict.update:
@@ -112,6 +115,13 @@ class Stage:
         if upserts and (self._table.triggers or not self._conflict.update):
             stored = self._count_keys(session, key)
         return stored, {}
+
+    def _taken(self, name: str, key: tuple[str, ...], first: str) -> str:
+        """A column of the rows with one key: that of the row that counts, or of the first."""
+        quoted = quote_identifier(name, SYNTAX)
+        if self._conflict.action == "ignore" or name in (*key, *self._conflict.update):
+            return quoted
+        return f"FIRST_VALUE({quoted}) OVER ({first}) AS {quoted}"
 
     def _count_keys(self, session: MssqlSession, key: tuple[str, ...]) -> int:
         names = [quote_identifier(name, SYNTAX) for name in key]
