@@ -239,6 +239,7 @@ def make_slow(kind: str, db: DatabaseManager) -> None:
         db.execute("CREATE TRIGGER slow BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION slow()")
 
 
+@pytest.mark.mssql_itself
 @on_servers
 def test_a_statement_that_takes_too_long_ends_the_call(kind: str, items: DatabaseManager) -> None:
     make_slow(kind, items)
@@ -252,6 +253,7 @@ def test_a_statement_that_takes_too_long_ends_the_call(kind: str, items: Databas
     check_partial(items, partial, (120,))
 
 
+@pytest.mark.mssql_itself
 @on_servers
 def test_a_statement_that_is_cancelled_ends_the_call(kind: str, items: DatabaseManager) -> None:
     make_slow(kind, items)

@@ -118,6 +118,7 @@ def test_a_changed_file_and_a_failing_one_have_their_own_statuses(
     assert (status, "v4.sql is not named" in err) == (1, True)
 
 
+@pytest.mark.mssql_itself
 def test_a_lock_that_is_kept_has_its_own_status(command: Run, database_url: str, folder: Path, kind: str) -> None:
     if kind == "sqlite":
         pytest.skip("there is no lock")

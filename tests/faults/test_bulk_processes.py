@@ -123,6 +123,7 @@ def settled(kind: str, db: DatabaseManager) -> None:
     db.execute("DELETE FROM metric WHERE id = -1")
 
 
+@pytest.mark.mssql_itself
 def test_a_reported_write_of_a_process_that_dies_is_whole_after_a_rerun(kind: str, metrics: DatabaseManager) -> None:
     dice = random.Random(6)
 
