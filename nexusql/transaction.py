@@ -70,7 +70,9 @@ class Transaction(Calls):
         self._pid = os.getpid()
         self._savepoints = 0
         self._nested: list[tuple[str, Error | None]] = []  # savepoints of the open blocks, `failure` outside of each
-        self._named: dict[str, Error | None] = {}  # savepoints made by strings, and `failure` at each
+        # Savepoints made by strings: `failure` and the number of open blocks at each.
+        self._named: dict[str, tuple[Error | None, int]] = {}
+        self._gone: set[str] = set()  # savepoints of open blocks that were rolled back past
         self.streams = OpenStreams(engine.config)
         self._ddl = False
         self._closed = ""
@@ -308,6 +310,8 @@ class Transaction(Calls):
                         connection.rollback_to(savepoint)
                     if self._engine.capabilities.releases_savepoints:
                         connection.release(savepoint)
+                    elif savepoint in self._gone:  # which is found out here, as there is no release to fail
+                        raise ProgrammingError("a savepoint made before the nested block was rolled back to inside it")
             except Error as error:
                 # What the block did can no longer be told from the rest.
                 self._doom = self._doom or without_frames(error)
@@ -418,11 +422,12 @@ class Transaction(Calls):
                 if control.action == "savepoint":
                     connection.savepoint(control.name)
                     self.streams.mark(plain_name)
-                    self._named[plain_name] = self.failure
+                    self._named[plain_name] = (self.failure, len(self._nested))
                 elif control.action == "rollback_to":
                     self.streams.end(connection, plain_name)
                     connection.rollback_to(control.name)
-                    self.failure = self._named.get(plain_name)
+                    self.failure, blocks = self._named.get(plain_name, (None, len(self._nested)))
+                    self._gone.update(name for name, _ in self._nested[blocks:])
                 elif self._engine.capabilities.releases_savepoints:
                     connection.release(control.name)
         except Error as error:

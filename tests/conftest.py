@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="long: set NEXUSQL_LONG=1"))
-    if servers.flag("NEXUSQL_TEST_MSSQL_PROTOCOL"):
+    if servers.ONLY_PROTOCOL:
         for item in items:
             if item.get_closest_marker("mssql_itself") and "mssql" in item.nodeid:
                 item.add_marker(pytest.mark.skip(reason="this server only speaks SQL Server's protocol"))

@@ -14,7 +14,12 @@ from nexusql.migrations.runner import MigrationRunner
 
 EXAMPLES = "Example: nexusql info postgresql://app@db/shop --json"
 
-BULK = {"sqlite": "multi-row INSERT", "postgresql": "COPY FROM STDIN", "mysql": "multi-row INSERT"}
+BULK = {
+    "sqlite": "multi-row INSERT",
+    "postgresql": "COPY FROM STDIN",
+    "mysql": "multi-row INSERT",
+    "mssql": "multi-row INSERT",
+}
 DRIVERS = {"sqlite": "sqlite3", "postgresql": "psycopg2", "mysql": "pymysql", "mssql": "pyodbc"}
 
 

@@ -42,8 +42,11 @@ class Session:
         return statement
 
     def run(self, sql: str, params: Params = None) -> Rows:
-        """Run one statement of canonical SQL."""
+        """Run one statement of canonical SQL; a savepoint's in the words of this database."""
         statement, args = self.engine.prepare(sql, params, self.connection.modes)
+        if statement.control is not None and statement.control.action in ("savepoint", "rollback_to", "release"):
+            getattr(self.connection, statement.control.action)(statement.control.name)
+            return Rows()
         return self.engine.run_on(self.connection, statement, args, params)
 
     def run_piece(self, piece: Piece) -> Rows:

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from loops import Base, Make, books, endless, run, running, settled, started, until, watched_loop
+import kinds
+from loops import Base, Make, books, endless, run, settled, started, until, watched_loop
 from nexusql import AsyncDatabaseManager
 from nexusql.errors import OperationalError, TransactionWarning
+
+pytestmark = kinds.itself  # what a server runs is asked of a view there
 
 WRITE = "INSERT INTO journal (v, w) VALUES (:v, 0)"
 READ = "SELECT v FROM journal ORDER BY v"
@@ -28,7 +31,7 @@ async def cancel(task: "asyncio.Task[Any]") -> None:
 
 async def gone(kind: str, name: str) -> None:
     """The server runs it no longer."""
-    assert kind == "sqlite" or not await asyncio.to_thread(running, kind, name)
+    assert kind == "sqlite" or not await asyncio.to_thread(kinds.running, kind, name)
 
 
 def test_a_cancelled_statement_stops_at_the_server(make: Make, kind: str) -> None:

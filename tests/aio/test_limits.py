@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+import kinds
 import servers
-from loops import LASTING, Make, books, endless, run, running, settled
+from loops import Make, books, endless, run, settled
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from nexusql.errors import ConfigError, QueryTimeout, TransactionAborted
 from nexusql.transaction import Transaction
 from pooling import PATIENCE, Threads
+
+pytestmark = kinds.itself  # what a server runs is asked of a view there
 
 READ = "SELECT v FROM journal ORDER BY v"
 WRITE = "INSERT INTO journal (v, w) VALUES (:v, 0)"
@@ -32,6 +35,11 @@ def drivers_class(kind: str) -> type[Exception]:
         import pymysql
 
         return pymysql.err.OperationalError
+    if kind == "mssql":
+        import pyodbc
+
+        error: type[Exception] = pyodbc.Error
+        return error
     import sqlite3
 
     return sqlite3.OperationalError
@@ -66,7 +74,7 @@ def test_a_statement_is_stopped_at_its_limit(db: DatabaseManager, kind: str, nam
         CALLS[name](db, sql, 0.15)
     assert 0.1 < time.monotonic() - began < 5
     check_timeout(caught.value, kind, sql)
-    assert kind == "sqlite" or not running(kind, marker)
+    assert kind == "sqlite" or not kinds.running(kind, marker)
     assert db.fetch_value("SELECT 41 + 1") == 42
 
 
@@ -82,7 +90,7 @@ def test_so_it_is_where_it_is_awaited(make: Make, kind: str, name: str) -> None:
         with pytest.raises(QueryTimeout) as caught:
             await adb.sync.execute_async(sql, timeout=0.15)
         check_timeout(caught.value, kind, sql)
-        assert kind == "sqlite" or not running(kind, marker)
+        assert kind == "sqlite" or not kinds.running(kind, marker)
         assert await adb.fetch_value("SELECT 41 + 1") == 42
 
     run(work())
@@ -100,7 +108,7 @@ def test_in_a_transaction_the_block_decides(db: DatabaseManager, kind: str) -> N
         with pytest.raises(QueryTimeout), db.transaction():
             db.execute(sql, timeout=0.15)
         tx.execute(WRITE, {"v": 3})
-    assert kind == "sqlite" or not running(kind, marker)
+    assert kind == "sqlite" or not kinds.running(kind, marker)
     assert [row["v"] for row in db.execute(READ)] == [1, 3]
 
 
@@ -135,7 +143,9 @@ def test_a_limit_of_the_manager_holds_for_every_statement(make: Make, kind: str)
         with pytest.raises(QueryTimeout):
             async with adb.transaction():
                 await adb.execute(sql)
-        assert await adb.fetch_value(LASTING[kind], {"s": 0.3}, timeout=30) is not Ellipsis  # the call's own goes first
+        assert (
+            await adb.fetch_value(kinds.LASTING[kind], {"s": 0.3}, timeout=30) is not Ellipsis
+        )  # the call's own goes first
 
     run(work())
     assert settled(adb), books(adb)
@@ -243,7 +253,7 @@ class Rounds:
     and every tenth statement is so long that it is stopped for certain."""
 
     def __init__(self, db: DatabaseManager, kind: str) -> None:
-        self._sql = LASTING[kind]
+        self._sql = kinds.LASTING[kind]
         began = time.perf_counter()
         db.execute(self._sql, {"s": LENGTH})
         self._length = time.perf_counter() - began

@@ -174,6 +174,7 @@ def test_a_blocked_loop_would_be_seen() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:row locks are dropped")
+@pytest.mark.mssql_itself
 def test_gathered_writers_of_one_file_wait_for_each_other(make: Make) -> None:
     """Counting up in transactions: every one counts, however many there are."""
     adb = make(pool_max=5)

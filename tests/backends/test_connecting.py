@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 import servers
 from driving import Driven, driven
 from nexusql.backends import backend_for
+from nexusql.backends.mssql import driver as mssql_driver
 from nexusql.backends.mysql import driver as mysql_driver
 from nexusql.backends.postgresql import driver as postgresql_driver
 from nexusql.backends.sqlite import driver as sqlite_driver
@@ -130,11 +132,11 @@ def test_the_next_host_is_tried_where_the_first_refuses_or_is_deaf() -> None:
 # Options
 
 
-@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS, "mssql"])
 def test_an_option_nobody_knows_is_refused_by_name_before_anything_is_opened(kind: str, tmp_path: Path) -> None:
     location = f"/{tmp_path}/sub/x.db" if kind == "sqlite" else "127.0.0.1:1/d"
-    url = f"{kind}://{location}?frobnicate=hidden&app=hidden"
-    with pytest.raises(ConfigError, match="has no option app, frobnicate") as caught:
+    url = f"{kind}://{location}?frobnicate=hidden&ajar=hidden"
+    with pytest.raises(ConfigError, match="has no option ajar, frobnicate") as caught:
         connect(url, 0.5)
     assert "hidden" not in str(caught.value)
     assert not (tmp_path / "sub").exists()
@@ -152,6 +154,8 @@ def test_an_option_nobody_knows_is_refused_by_name_before_anything_is_opened(kin
         ("mysql://127.0.0.1:1/d?connect_timeout=-1", "connect_timeout must be a number of seconds"),
         ("postgresql://127.0.0.1:1/d?client_encoding=latin1", "client_encoding must be UTF8"),
         ("postgresql://127.0.0.1:1/d?tls=require&sslmode=disable", "say the same"),
+        ("mssql://127.0.0.1:1/d?query_timeout=never", "query_timeout must be a number of seconds"),
+        ("mssql://127.0.0.1:1/d?tls=require&Encrypt=no", "are both given; use one of them"),
         ("sqlite://:memory:?journal_mode=fast", "journal_mode must be one of WAL"),
         ("sqlite://:memory:?synchronous=maybe", "synchronous must be one of"),
         ("sqlite://:memory:?busy_timeout=5s", "busy_timeout must be a whole number"),
@@ -196,6 +200,7 @@ def test_a_missing_driver_is_one_error_that_names_the_extra(kind: str, module: s
         ("sqlite", sqlite_driver, "AT_LEAST", (99, 0), "SQLite 3.35 or later"),
         ("postgresql", postgresql_driver, "AT_LEAST", 990_000, "PostgreSQL 13 or later; the server is 1"),
         ("mysql", mysql_driver, "MARIADB_AT_LEAST", (99, 0), "or later; the server is 1"),
+        *([("mssql", mssql_driver, "AT_LEAST", 99, "or later; the server is 1")] if "mssql" in servers.KINDS else []),
     ],
 )
 def test_a_server_that_is_too_old_is_refused(
@@ -215,9 +220,10 @@ def test_a_server_that_is_too_old_is_refused(
 
 def test_a_session_starts_in_autocommit_and_says_what_it_is(driven: Driven, kind: str) -> None:
     session = driven.backend.inspect(driven.raw)
-    words = {"sqlite": ("SQLite",), "postgresql": ("PostgreSQL",), "mysql": ("MariaDB", "MySQL")}[kind]
-    assert session.server.split()[0] in words
-    assert session.server.split()[1] == ".".join(map(str, session.modes.version))
+    words = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB|MySQL", "mssql": r"SQL Server( \d{4})?"}
+    version = re.escape(".".join(map(str, session.modes.version)))
+    # SQL Server is known by a year; its version has a fourth number.
+    assert re.fullmatch(rf"({words[kind]}) ({version}( .*)?|\({version}\.\d+\))", session.server)
     driven.run("CREATE TABLE t (a INTEGER)")
     driven.run("INSERT INTO t VALUES (1)")
     with driven_again(driven) as other:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from pymysql.constants import FIELD_TYPE
 
+import kinds
 import servers
 from driving import Driven, driven
+from kinds import itself, on_read_only
 from nexusql.backends import backend_for
 from nexusql.backends.base import Status
 from nexusql.config import ConnectionConfig
@@ -95,16 +97,26 @@ LEVELS = {
     "mysql": (
         "SELECT trx_isolation_level FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = CONNECTION_ID()"
     ),
+    "mssql": (
+        "SELECT CHOOSE(transaction_isolation_level, 'READ UNCOMMITTED', 'READ COMMITTED', 'REPEATABLE READ',"
+        " 'SERIALIZABLE', 'SNAPSHOT') FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
+    ),
+}
+DEFAULT_LEVEL = {
+    "sqlite": None,
+    "postgresql": "READ COMMITTED",
+    "mysql": "REPEATABLE READ",
+    "mssql": "READ COMMITTED",
 }
 
 
+@itself
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
 def test_a_transaction_has_the_isolation_asked_for_and_the_next_one_its_default(
     driven: Driven, raw: Any, kind: str, level: str
 ) -> None:
     driven.run("CREATE TABLE t (a INTEGER)")
-    default = {"sqlite": None, "postgresql": "READ COMMITTED", "mysql": "REPEATABLE READ"}[kind]
-    for asked, expected in ((level, level), (None, default)):
+    for asked, expected in ((level, level), (None, DEFAULT_LEVEL[kind])):
         driven.backend.begin(raw, asked, False, "")
         driven.run("INSERT INTO t VALUES (1)")
         if kind == "mysql":
@@ -115,6 +127,7 @@ def test_a_transaction_has_the_isolation_asked_for_and_the_next_one_its_default(
     assert driven.value("SELECT COUNT(*) FROM t") == 2
 
 
+@on_read_only
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 @pytest.mark.parametrize("level", [None, "SERIALIZABLE"])
 def test_a_read_only_transaction_refuses_writes_and_leaves_no_trace(
@@ -171,10 +184,12 @@ def test_a_change_of_modes_is_seen_without_asking(driven: Driven, raw: Any, kind
         "sqlite": "SELECT 1",
         "postgresql": "SET standard_conforming_strings = off",
         "mysql": "SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')",
+        "mssql": "SET QUOTED_IDENTIFIER OFF",
     }[kind]
     driven.run(change)
     changed = kind != "sqlite"
-    assert backend.modes_changed(raw, modes) is changed
+    # SQL Server's driver keeps it to itself: after each SET the session is asked.
+    assert backend.modes_changed(raw, modes) is (changed and kind != "mssql")
     found = backend.inspect(raw).modes
     assert (found != modes) is changed
     assert not backend.modes_changed(raw, found)
@@ -467,11 +482,11 @@ def test_no_descriptor_is_left_open(driven: Driven, kind: str) -> None:
 def test_tables_of_the_current_schema_are_listed_by_name(driven: Driven, kind: str) -> None:
     text = driven.backend.list_tables_sql()
     assert driven.run(text) == []
-    quote = "`" if kind == "mysql" else '"'
+    quote = kinds.QUOTE[kind]
     for name in ("zebra", "Apple", "sqlites", "odd 'name"):
         driven.run(f"CREATE TABLE {quote}{name}{quote} (a INTEGER)")
     driven.run("CREATE VIEW looks AS SELECT * FROM zebra")
-    driven.run("CREATE TEMPORARY TABLE passing (a INTEGER)")
+    driven.run(f"{kinds.TEMPORARY[kind].format('passing')} (a INTEGER)")
     cursor = driven.backend.execute(driven.raw, text, None)
     assert [column[0] for column in cursor.description] == ["name"]
     names = [name for (name,) in cursor.fetchall()]
@@ -480,20 +495,20 @@ def test_tables_of_the_current_schema_are_listed_by_name(driven: Driven, kind: s
 
 
 def test_column_types_are_the_catalogues(driven: Driven, kind: str) -> None:
-    driven.run("CREATE TABLE Things (Id INTEGER, name VARCHAR(20), flag BOOLEAN)")
+    truth = "BIT" if kind == "mssql" else "BOOLEAN"
+    driven.run(f"CREATE TABLE Things (Id INTEGER, name VARCHAR(20), flag {truth})")
     expected = {
         "sqlite": {"Id": "INTEGER", "name": "VARCHAR(20)", "flag": "BOOLEAN"},
         "postgresql": {"id": "integer", "name": "character varying", "flag": "boolean"},
         "mysql": {"Id": "int", "name": "varchar", "flag": "tinyint"},
+        "mssql": {"Id": "int", "name": "varchar", "flag": "bit"},
     }[kind]
     types = driven.backend.column_types
     assert types(driven.raw, "Things") == expected
     assert types(driven.raw, "nothing") == {}
     for unreadable in ("a..b", "", 'U&"x"', "a.b.c.d"):
         assert types(driven.raw, unreadable) == {}
-    schema = {"sqlite": "main", "postgresql": "current_schema()", "mysql": "DATABASE()"}[kind]
-    if kind != "sqlite":
-        schema = driven.value(f"SELECT {schema}")
+    schema = driven.value(kinds.SCHEMA[kind])
     assert types(driven.raw, f"{schema}.Things") == expected
     assert types(driven.raw, f"nowhere_{schema}.Things") == {}
     if kind == "postgresql":

@@ -21,7 +21,12 @@ from nexusql.errors import ParameterError
 
 BACKENDS = {
     kind: backend_for(ConnectionConfig.from_url(url))
-    for kind, url in {"sqlite": "sqlite://:memory:", "postgresql": "postgresql://h/d", "mysql": "mysql://h/d"}.items()
+    for kind, url in {
+        "sqlite": "sqlite://:memory:",
+        "postgresql": "postgresql://h/d",
+        "mysql": "mysql://h/d",
+        "mssql": "mssql://h/d",
+    }.items()
 }
 TWO_HOURS = timezone(timedelta(hours=2))
 AN_ID = UUID("12345678-1234-5678-1234-567812345678")
@@ -209,7 +214,7 @@ def test_sqlite_stores_moments_as_utc_text_that_sorts() -> None:
     assert adapted(sqlite, True) == 1
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mysql"])
+@pytest.mark.parametrize("kind", ["sqlite", "mysql", "mssql"])
 @pytest.mark.parametrize(
     ("span", "text"),
     [
@@ -223,11 +228,11 @@ def test_a_duration_is_a_clock_that_may_count_beyond_a_day(kind: str, span: time
     assert adapted(BACKENDS[kind], span) == text
 
 
-def test_mysql_gets_aware_datetimes_as_utc_and_naive_ones_as_they_are() -> None:
-    mysql = BACKENDS["mysql"]
+@pytest.mark.parametrize("kind", ["mysql", "mssql"])
+def test_some_get_aware_datetimes_as_utc_and_naive_ones_as_they_are(kind: str) -> None:
     naive = datetime(2020, 1, 2, 3)
-    assert adapted(mysql, naive) is naive
-    assert adapted(mysql, datetime(2020, 1, 2, 1, tzinfo=TWO_HOURS)) == datetime(2020, 1, 1, 23)
+    assert adapted(BACKENDS[kind], naive) is naive
+    assert adapted(BACKENDS[kind], datetime(2020, 1, 2, 1, tzinfo=TWO_HOURS)) == datetime(2020, 1, 1, 23)
 
 
 def test_postgresql_gets_aware_datetimes_with_their_offset() -> None:
@@ -236,13 +241,13 @@ def test_postgresql_gets_aware_datetimes_with_their_offset() -> None:
     assert adapted(BACKENDS["postgresql"], value.replace(tzinfo=NoOffset())) == datetime(2020, 1, 2, 1)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mysql"])
+@pytest.mark.parametrize("kind", ["sqlite", "mysql", "mssql"])
 def test_a_moment_outside_the_calendar_in_utc_is_refused(kind: str) -> None:
     with pytest.raises(ParameterError, match="years 1 to 9999"):
         adapted(BACKENDS[kind], datetime(1, 1, 1, tzinfo=TWO_HOURS))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mysql"])
+@pytest.mark.parametrize("kind", ["sqlite", "mysql", "mssql"])
 def test_a_time_with_a_zone_is_refused_where_no_type_holds_it(kind: str) -> None:
     with pytest.raises(ParameterError, match="time with a zone"):
         adapted(BACKENDS[kind], time(1, tzinfo=TWO_HOURS))
@@ -257,6 +262,7 @@ NOT_A_NUMBER = [float("nan"), Decimal("NaN"), Decimal("sNaN")]
     [
         ("sqlite", [*NOT_A_NUMBER, Decimal("Infinity")]),
         ("mysql", [*INFINITE, *NOT_A_NUMBER, Real("nan")]),
+        ("mssql", [*INFINITE, *NOT_A_NUMBER, Real("nan")]),
         ("postgresql", [Decimal("Infinity"), Decimal("-Infinity"), Decimal("sNaN")]),
     ],
 )
@@ -308,7 +314,7 @@ def test_json_that_contains_itself_is_refused(backend: Backend) -> None:
         adapted(backend, endless)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mysql"])
+@pytest.mark.parametrize("kind", ["sqlite", "mysql", "mssql"])
 def test_a_list_is_a_json_array_where_there_are_no_arrays(kind: str) -> None:
     backend = BACKENDS[kind]
     assert adapted(backend, [1, "a", None]) == '[1, "a", null]'

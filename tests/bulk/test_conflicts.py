@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import servers
 from bulking import opened, undone
 from nexusql.transaction import Transaction
 
@@ -43,6 +44,7 @@ VARIANTS = {
     ),
     "mysql": ("mysql", [], "VARCHAR(9) COLLATE utf8mb4_general_ci", "UNIQUE KEY (a, b)"),
     "mysql-prefix": ("mysql", [], "TEXT COLLATE utf8mb4_general_ci", "UNIQUE KEY (a(4), b)"),
+    **({"mssql": ("mssql", [], "VARCHAR(9)", "UNIQUE (a, b)")} if "mssql" in servers.KINDS else {}),
 }
 
 
@@ -113,6 +115,7 @@ whole_rows = st.lists(
 )
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.filterwarnings("ignore::nexusql.TranslationWarning", "ignore::nexusql.PerformanceWarning")
 @settings(max_examples=FEW, suppress_health_check=list(HealthCheck))
 @given(
@@ -178,6 +181,7 @@ def distinct(model: Model, written: list[dict[str, Any]]) -> int:
     return total
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.filterwarnings("ignore::nexusql.TranslationWarning")
 def test_columns_that_change_from_row_to_row_take_no_more_locks_than_a_server_has(arena: Arena) -> None:
     tx, kind, _ = arena

@@ -52,6 +52,7 @@ ADAPTERS: dict[type, Any] = {
 MOMENT = datetime(2024, 1, 2, 3, 4, 5)
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize("options", [{}, {"on_conflict": "update"}, {"returning": "a"}], ids=str)
 @pytest.mark.parametrize("kind", servers.KINDS)
 def test_adapters_are_asked_for_every_value_of_their_types(kind: str, options: dict[str, Any]) -> None:
@@ -145,6 +146,7 @@ def test_an_enum_is_its_value(shared: DatabaseManager) -> None:
         assert stored(shared) == [(1, "eins", 2)]
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize("options", [{}, {"on_conflict": "update"}, {"returning": "id"}], ids=str)
 def test_a_megabyte_comes_back(shared: DatabaseManager, options: dict[str, Any]) -> None:
     text = "aä'\\\t\n😀" * 120_000

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import columns
+import kinds
 import servers
 from bulking import as_role, kind_of, opened, plain, same, stored, table, undone
 from nexusql import (
@@ -147,6 +148,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize(("sql", "expected"), SLOW)
 @pytest.mark.filterwarnings("ignore::nexusql.TranslationWarning")
 def test_what_is_more_than_a_plain_insert_goes_row_by_row(
@@ -255,9 +257,8 @@ def test_an_identity_that_is_always_generated_is_not_overridden(postgresql: Data
 
 def test_names_are_written_in_any_way_that_the_database_has(shared: DatabaseManager, ways: list[str]) -> None:
     kind = kind_of(shared)
-    quote = "`" if kind == "mysql" else '"'
-    schema = {"sqlite": "main", "mysql": "DATABASE()"}.get(kind, "current_schema()")
-    schema = shared.fetch_value(f"SELECT {schema}") if "(" in schema else schema
+    quote = kinds.QUOTE[kind]
+    schema = shared.fetch_value(kinds.SCHEMA[kind])
     with table(shared, f"id INTEGER, {quote}order{quote} INTEGER, {quote}a b{quote} INTEGER", f"{quote}my t{quote}"):
         name = f"{schema}.{quote}my t{quote}"
         sql = f"INSERT INTO {name} (ID, {quote}order{quote}, {quote}a b{quote}) VALUES (:a, :b, :c)"

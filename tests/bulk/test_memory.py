@@ -3,6 +3,7 @@
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pymysql
@@ -10,10 +11,13 @@ import pytest
 
 import growth
 from nexusql import DatabaseManager
+from nexusql.backends.mssql import staging
 from nexusql.backends.mysql import bulk
 from nexusql.connection import Connection
 from nexusql.errors import Error
 from settling import in_use
+
+pytestmark = pytest.mark.mssql_itself  # upserts are MERGE there
 
 MEGABYTE = 1_000_000
 WRITES = 7  # in each_way()
@@ -110,7 +114,7 @@ def test_many_small_writes_leave_nothing_in_their_session(kind: str, metrics: Da
         assert db._connection is not None
         connection = db._connection.pool.acquire()
         db._connection.pool.release(connection)
-        first = next(bulk._serial)
+        first = next(serial(kind))
         repeat(lambda: each_way(db), 3)
         assert temporary_tables(kind, connection, first) == 0
         with db.transaction() as tx:
@@ -134,8 +138,17 @@ def session_is(db: DatabaseManager, connection: Connection) -> bool:
     return now is connection
 
 
+def serial(kind: str) -> "count[int]":
+    """What numbers the temporary tables of a backend."""
+    return staging._serial if kind == "mssql" else bulk._serial
+
+
 def temporary_tables(kind: str, connection: Connection, first: int) -> int:
-    """How many temporary tables of bulk writes a session has; of MySQL's own those that were made since `first`."""
+    """How many temporary tables of bulk writes a session has; on MySQL and SQL Server those made since `first`."""
+    if kind == "mssql":
+        made = range(first, next(serial(kind)))
+        named = [f"IIF(OBJECT_ID('tempdb..#nexusql_stage_{number}') IS NULL, 0, 1)" for number in made]
+        return int(connection._raw.run(f"SELECT 0 + {' + '.join(named or '0')}", None).fetchall()[0][0])
     cursor = connection._raw.cursor()
     if kind != "mysql":
         counted = {
@@ -145,7 +158,7 @@ def temporary_tables(kind: str, connection: Connection, first: int) -> int:
         cursor.execute(counted[kind])
         return int(cursor.fetchone()[0])
     found = 0
-    for number in range(first, next(bulk._serial)):
+    for number in range(first, next(serial(kind))):
         try:
             cursor.execute(f"SELECT 1 FROM nexusql_seen_keys_{number} LIMIT 0")
             found += 1

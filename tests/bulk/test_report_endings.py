@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 import guests
+import kinds
 import poison
 import servers
+from kinds import itself, on_read_only, on_servers
 from nexusql import DatabaseManager
 from nexusql.errors import (
     DeadlockDetected,
@@ -24,10 +26,9 @@ from nexusql.errors import (
 )
 from nexusql.results import BulkResult
 from poison import Attempts, good, rows, stored
-from pooling import SESSION_ID, Threads, eventually
+from pooling import Threads, eventually, run
 
 CHUNK = 100
-on_servers = pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)
 Change = Callable[[], object]
 
 
@@ -91,10 +92,12 @@ def test_a_missing_privilege_is_nobody_rows_fault(kind: str, items: DatabaseMana
         if kind == "postgresql":
             items.execute(f"GRANT USAGE ON SEQUENCE item_statements TO {guest.name}")
             items.execute(f"GRANT SELECT ON owner TO {guest.name}")
+        if kind == "mssql":
+            items.execute(f"GRANT UPDATE ON item_nexusql_seq TO {guest.name}")
         with DatabaseManager(guest.url) as they:
             revoke = f"REVOKE INSERT ON item FROM {guest.name}"
             error, partial = ending(they, many(), after=2 * CHUNK, change=lambda: items.execute(revoke))
-    assert error.code in ("42501", 1142)
+    assert error.code in ("42501", 1142, 229)
     assert partial.done == 2 * CHUNK
     check_partial(items, partial)
 
@@ -117,14 +120,14 @@ def test_a_row_that_a_policy_refuses_is_a_bad_row(kind: str, items: DatabaseMana
 
 
 def test_a_lock_that_is_not_granted_ends_the_call(kind: str, items: DatabaseManager) -> None:
-    wait = {"sqlite": "&busy_timeout=50", "postgresql": "%20-clock_timeout=50ms", "mysql": ""}[kind]
+    wait = {"sqlite": "&busy_timeout=50", "postgresql": "%20-clock_timeout=50ms"}.get(kind, "")
     patience = 0.2 if kind == "sqlite" else 30.0  # there it is the wait for another writer of this process, too
     with (
         DatabaseManager(items.database_url + wait, pool_max=1, pool_timeout=patience) as waiting,
         other(items) as they,
     ):
-        if kind == "mysql":
-            set_in_session(waiting, "innodb_lock_wait_timeout = 1")
+        if not wait:
+            set_in_session(waiting, kinds.LOCK_WAIT[kind].format(50))
         block = they.transaction()
 
         def lock() -> None:
@@ -138,30 +141,39 @@ def test_a_lock_that_is_not_granted_ends_the_call(kind: str, items: DatabaseMana
 
 
 def set_in_session(db: DatabaseManager, setting: str) -> None:
-    """Set a variable in the one session of a manager, which is kept as if it had come with it."""
+    """Change the one session of a manager, which is kept as if it had come so."""
     assert db._connection is not None
     connection = db._connection.pool.acquire()
-    connection._raw.cursor().execute(f"SET SESSION {setting}")
+    run(connection, setting)
     db._connection.pool.release(connection)
 
 
+def raw_session(db: DatabaseManager) -> Any:
+    """What the backend has of the one session of a manager."""
+    assert db._connection is not None
+    connection = db._connection.pool.acquire()
+    db._connection.pool.release(connection)
+    return connection._raw
+
+
 @on_servers
+@itself
 def test_a_deadlock_ends_the_call_and_in_an_open_transaction_tells_whether_the_rest_is_still_there(
     kind: str, items: DatabaseManager
 ) -> None:
-    """On PostgreSQL a savepoint survives it; InnoDB undoes all of the transaction."""
-    quick = {"postgresql": "%20-cdeadlock_timeout=20ms", "mysql": ""}[kind]
-    slow = {"postgresql": "%20-cdeadlock_timeout=60s", "mysql": ""}[kind]
+    """On PostgreSQL a savepoint survives it; InnoDB and SQL Server undo all of the transaction."""
+    quick = "%20-cdeadlock_timeout=20ms" if kind == "postgresql" else ""
+    slow = "%20-cdeadlock_timeout=60s" if kind == "postgresql" else ""
     url = items.database_url
     with DatabaseManager(url + quick) as ours, DatabaseManager(url + slow) as they, Threads() as threads:
         holding: SimpleQueue[int] = SimpleQueue()
 
         def cross() -> None:
-            """Hold what the call will want, and want what it holds; on MySQL the victim is who has changed less."""
+            """Hold what the call will want, and want what it holds; the victim is who has changed less, elsewhere."""
             with they.transaction() as theirs:
                 theirs.bulk_insert("owner", [{"id": number} for number in range(1000, 3000)])
                 theirs.execute("INSERT INTO item (id, name) VALUES (333, 'mine')")
-                holding.put(theirs.fetch_value(SESSION_ID[kind]))
+                holding.put(theirs.fetch_value(kinds.SESSION_ID[kind]))
                 theirs.execute("INSERT INTO item (id, name) VALUES (0, 'mine, too')")
                 raise ZeroDivisionError
 
@@ -169,33 +181,20 @@ def test_a_deadlock_ends_the_call_and_in_an_open_transaction_tells_whether_the_r
             if done == CHUNK:
                 threads.start(cross)
                 session = holding.get(timeout=10)
-                assert eventually(lambda: waits_for_lock(kind, session))
+                assert eventually(lambda: kinds.waits_for_lock(kind, session))
 
         with suppress(TransactionAborted), ours.transaction() as tx:
             with pytest.raises(DeadlockDetected) as caught:
                 tx.bulk_insert("item", many(), on_error="report", chunk_size=CHUNK, progress=meet)
     assert len(threads.errors) == 1
-    assert isinstance(threads.errors[0], {"postgresql": UniqueViolation, "mysql": ZeroDivisionError}[kind])
+    assert isinstance(threads.errors[0], UniqueViolation if kind == "postgresql" else ZeroDivisionError)
     partial = caught.value.partial
     assert isinstance(partial, BulkResult)
-    assert partial.done == {"postgresql": 3 * CHUNK, "mysql": 0}[kind]
+    assert partial.done == (3 * CHUNK if kind == "postgresql" else 0)
     check_partial(items, partial)
 
 
-def waits_for_lock(kind: str, session: int) -> bool:
-    """Whether a session waits for a lock."""
-    with servers.admin_cursor(kind) as cursor:
-        if kind == "postgresql":
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s", (session,))
-        else:
-            cursor.execute(
-                "SELECT count(*) FROM information_schema.innodb_trx"
-                " WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = %s",
-                (session,),
-            )
-        return bool(cursor.fetchone()[0])
-
-
+@on_read_only
 def test_a_read_only_transaction_refuses_at_once(kind: str, items: DatabaseManager) -> None:
     with items.transaction(read_only=True) as tx:
         error, partial = ending(tx, many())
@@ -228,6 +227,8 @@ SLEEP = {
     " IF NEW.id = 250 THEN PERFORM pg_sleep(20); END IF; RETURN NEW; END $$",
     "mysql": "CREATE TRIGGER slow BEFORE INSERT ON item FOR EACH ROW"
     " IF NEW.id = 250 THEN SET @slept = SLEEP(20); END IF",
+    "mssql": "CREATE TRIGGER slow ON item AFTER INSERT AS"
+    " IF EXISTS (SELECT 1 FROM inserted WHERE id = 250) WAITFOR DELAY '00:00:20'",
 }
 
 
@@ -238,38 +239,34 @@ def make_slow(kind: str, db: DatabaseManager) -> None:
         db.execute("CREATE TRIGGER slow BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION slow()")
 
 
+@pytest.mark.mssql_itself
 @on_servers
 def test_a_statement_that_takes_too_long_ends_the_call(kind: str, items: DatabaseManager) -> None:
     make_slow(kind, items)
-    limited = {"postgresql": "%20-cstatement_timeout=200ms", "mysql": ""}[kind]
+    limited = {"postgresql": "%20-cstatement_timeout=200ms", "mysql": "", "mssql": "&query_timeout=1"}[kind]
     with DatabaseManager(items.database_url + limited, pool_max=1) as db:
         if kind == "mysql":
-            set_in_session(db, "max_statement_time = 0.2")
+            set_in_session(db, "SET SESSION max_statement_time = 0.2")
         error, partial = ending(db, many({120: "check"}))
     assert isinstance(error, QueryTimeout)
     assert partial.done == 2 * CHUNK
     check_partial(items, partial, (120,))
 
 
+@pytest.mark.mssql_itself
 @on_servers
 def test_a_statement_that_is_cancelled_ends_the_call(kind: str, items: DatabaseManager) -> None:
     make_slow(kind, items)
-    session = items.fetch_value("SELECT pg_backend_pid()" if kind == "postgresql" else "SELECT CONNECTION_ID()")
-    cancel = {"postgresql": f"SELECT pg_cancel_backend({session})", "mysql": f"KILL QUERY {session}"}[kind]
-    asleep = {
-        "postgresql": f"SELECT count(*) FROM pg_stat_activity WHERE pid = {session} AND wait_event = 'PgSleep'",
-        "mysql": f"SELECT count(*) FROM information_schema.processlist WHERE id = {session} AND state = 'User sleep'",
-    }[kind]
+    session = items.fetch_value(kinds.SESSION_ID[kind])
+    raw = raw_session(items)
 
     def stop() -> None:
+        assert eventually(lambda: kinds.asleep(kind, session))
+        if kind == "mssql":  # which has no command for it
+            raw.cancel()
+            return
         with servers.admin_cursor(kind) as cursor:
-
-            def sleeps() -> bool:
-                cursor.execute(asleep)
-                return bool(cursor.fetchone()[0])
-
-            assert eventually(sleeps)
-            cursor.execute(cancel)
+            cursor.execute(f"SELECT pg_cancel_backend({session})" if kind == "postgresql" else f"KILL QUERY {session}")
 
     with Threads() as threads:
         error, partial = ending(items, many(), after=2 * CHUNK, change=lambda: threads.start(stop))

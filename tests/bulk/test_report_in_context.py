@@ -185,6 +185,7 @@ def test_drawn_ids_are_those_of_the_rows(kind: str, items: DatabaseManager) -> N
     assert len(texts) == 57
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize("returning", [None, "id"])
 @pytest.mark.filterwarnings("ignore:item is not written to the fastest way")
 def test_with_conflicts_ignored_only_real_faults_are_reported(
@@ -204,6 +205,7 @@ def test_with_conflicts_ignored_only_real_faults_are_reported(
         assert result.ids == [None if number in left_out else number for number in range(100)]
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.filterwarnings("ignore:item is not written to the fastest way")
 def test_an_upsert_reports_what_it_cannot_store_and_the_last_of_the_good_wins(
     kind: str, items: DatabaseManager
@@ -226,7 +228,8 @@ def test_an_upsert_reports_what_it_cannot_store_and_the_last_of_the_good_wins(
 
 
 def test_in_an_open_transaction_the_block_goes_on(kind: str, items: DatabaseManager) -> None:
-    bad = {0: "null", 60: "data", 61: "type", 119: "trigger"}
+    # On SQL Server a value that cannot be converted ends the transaction.
+    bad = {0: "null", 60: "check" if kind == "mssql" else "data", 61: "type", 119: "trigger"}
     with items.transaction() as tx:
         tx.execute("INSERT INTO item (id, name, amount, owner) VALUES (500, 'item 500', 3, 1)")
         result = tx.bulk_insert("item", rows(120, bad), on_error="report", chunk_size=CHUNK)

@@ -16,6 +16,7 @@ ROWS = [{"id": i, "a": i} for i in range(3)]
 FEW = (settings.default or settings()).max_examples // 4
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

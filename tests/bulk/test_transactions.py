@@ -58,6 +58,7 @@ Opening = Callable[[DatabaseManager], AbstractContextManager[Any]]
 OPENINGS: list[Opening] = [block, by_manager, nested, by_string]
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_what_is_written_is_part_of_the_transaction(db: DatabaseManager, opening: Opening) -> None:
     with pytest.raises(ZeroDivisionError), opening(db) as tx:
@@ -116,6 +117,7 @@ def test_a_failed_insert_fails_as_a_statement_does(db: DatabaseManager) -> None:
         assert stored(db) == [(1, None), (2, None)]
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize("opening", [None, *OPENINGS])
 @pytest.mark.parametrize("options", [{}, {"on_conflict": "update"}, {"returning": "id"}], ids=str)
 def test_the_source_may_use_the_same_database(
@@ -299,6 +301,7 @@ def test_a_read_only_transaction_refuses_rows(kind: str) -> None:
         assert stored(db) == [(1, None)]
 
 
+@pytest.mark.mssql_itself
 def test_isolation_levels_are_kept(db: DatabaseManager) -> None:
     with db.transaction(isolation="SERIALIZABLE") as tx:
         assert tx.bulk_insert("t", [{"id": 1}]).rowcount == 1

@@ -118,6 +118,7 @@ def test_a_changed_file_and_a_failing_one_have_their_own_statuses(
     assert (status, "v4.sql is not named" in err) == (1, True)
 
 
+@pytest.mark.mssql_itself
 def test_a_lock_that_is_kept_has_its_own_status(command: Run, database_url: str, folder: Path, kind: str) -> None:
     if kind == "sqlite":
         pytest.skip("there is no lock")
@@ -169,7 +170,7 @@ def test_info_tells_what_is_there(command: Run, database_url: str, kind: str) ->
     facts = json.loads(shown)
     assert (facts["backend"], facts["nexusql"]) == (kind, nexusql.__version__)
     assert facts["core"] == ("compiled" if nexusql.IMPLEMENTATION == "cython" else "interpreted")
-    assert {"postgresql": "PostgreSQL ", "sqlite": "SQLite "}.get(kind, "") in facts["server"]
+    assert {"postgresql": "PostgreSQL ", "sqlite": "SQLite ", "mssql": "SQL Server "}.get(kind, "") in facts["server"]
     assert facts["drivers"]["sqlite"].startswith("3.")
     assert facts["drivers"]["mysql"] == metadata.version("PyMySQL")
     assert "further_isolation nothing" in out

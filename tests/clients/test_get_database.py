@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 import pymysql
+import pyodbc
 import pytest
 from ia_modules.database import DatabaseBackend, NexuSQLAdapter, get_database, set_default_backend
 from ia_modules.database.factory import get_nexusql_database
@@ -21,6 +22,7 @@ DRIVERS_OWN = {
     "sqlite": sqlite3.IntegrityError,
     "postgresql": psycopg2.errors.UniqueViolation,
     "mysql": pymysql.err.IntegrityError,
+    "mssql": pyodbc.IntegrityError,
 }
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import servers
+from kinds import SESSION_ID, itself
 from nexusql import ConnectionConfig, DatabaseManager, DatabaseType
 from nexusql.errors import InterfaceError, NotSupportedError
+from pooling import kill_sessions
 
 GONE = {
     "sqlite": "sqlite:////proc/nexusql/no/such/folder/test.db",
@@ -16,28 +17,24 @@ GONE = {
     "mysql": "mysql://root@127.0.0.1:1/test",
     "mssql": "mssql://root@127.0.0.1:1/test",
 }
-KILL = {
-    "postgresql": "SELECT pg_terminate_backend({})",
-    "mysql": "KILL {}",
-    "mssql": "KILL {}",
-}
-SESSION = {
+# What no two connections have in common; SQL Server gives the number of a session to the next one.
+TOLD_APART = {
     "postgresql": "SELECT pg_backend_pid()",
     "mysql": "SELECT CONNECTION_ID()",
-    "mssql": "SELECT @@SPID",
+    "mssql": "SELECT CAST(connection_id AS NVARCHAR(36)) FROM sys.dm_exec_connections WHERE session_id = @@SPID",
 }
 
 
+@itself
 def test_connect_while_connected_replaces_dead_sessions(db: DatabaseManager, kind: str) -> None:
     if kind == "sqlite":
         pytest.skip("there is no server that could end a session")
     for _ in range(3):
-        session = db.fetch_value(SESSION[kind])
-        with servers.admin_cursor(kind) as cursor:
-            cursor.execute(KILL[kind].format(int(session)))
+        before = db.fetch_value(TOLD_APART[kind])
+        kill_sessions(kind, [db.fetch_value(SESSION_ID[kind])])
         assert db.connect() is True
         assert db.execute("SELECT 1 AS one") == [{"one": 1}]
-        assert db.fetch_value(SESSION[kind]) != session
+        assert db.fetch_value(TOLD_APART[kind]) != before
 
 
 def test_initialize_is_false_where_the_database_is_not_there(kind: str) -> None:

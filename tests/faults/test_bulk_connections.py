@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+import kinds
 import servers
 from nexusql import DatabaseManager
 from nexusql.errors import CommitUncertain, ConnectionLost, Error
 from nexusql.results import BulkResult
-from pooling import SESSION_ID, Threads, eventually, kill_sessions
+from pooling import Threads, eventually, kill_sessions
 from proxy import FaultProxy
 from settling import in_use
 
@@ -225,7 +226,7 @@ def killing(kind: str, db: Any, place: int) -> Iterator[dict[str, Any]]:
     """The rows; the session on which they are written is ended before one is given."""
     for number, row in enumerate(rows()):
         if number == place:
-            kill_sessions(kind, [db.fetch_value(SESSION_ID[kind])])
+            kill_sessions(kind, [db.fetch_value(kinds.SESSION_ID[kind])])
         yield row
 
 

@@ -123,6 +123,7 @@ def settled(kind: str, db: DatabaseManager) -> None:
     db.execute("DELETE FROM metric WHERE id = -1")
 
 
+@pytest.mark.mssql_itself
 def test_a_reported_write_of_a_process_that_dies_is_whole_after_a_rerun(kind: str, metrics: DatabaseManager) -> None:
     dice = random.Random(6)
 
@@ -232,6 +233,7 @@ def crowd(kind: str, metrics: DatabaseManager) -> Iterator[DatabaseManager]:
         yield manager
 
 
+@pytest.mark.mssql_itself
 def test_upserts_of_the_same_keys_in_opposite_orders_leave_those_of_one_call(kind: str, crowd: DatabaseManager) -> None:
     """Some deadlock, and say so; each of the others has stored all of its rows."""
     done: list[str] = []
@@ -259,6 +261,7 @@ def test_upserts_of_the_same_keys_in_opposite_orders_leave_those_of_one_call(kin
     assert in_use(crowd) == 0
 
 
+@pytest.mark.mssql_itself
 def test_reported_upserts_in_opposite_orders_tell_how_far_they_came(kind: str, crowd: DatabaseManager) -> None:
     def upsert(part: int) -> Any:
         given = [{"id": number, "name": f"of {part}"} for number in range(ROWS)]

@@ -11,18 +11,17 @@ from typing import Any
 
 import pytest
 
+import kinds
 import servers
 from nexusql.connection import Connection
 from nexusql.errors import NotConnectedError
 from nexusql.pool import Pool
 from pooling import (
     PATIENCE,
-    SESSION_ID,
     Threads,
     borrow,
     eventually,
     in_child,
-    living_sessions,
     real_pool,
     run,
     select_tags,
@@ -129,7 +128,7 @@ def test_a_fork_while_others_borrow_and_hold_the_lock_hangs_nobody(pool: Pool[Co
 def test_a_child_that_returns_what_the_parent_had_borrowed_does_no_harm(pool: Pool[Connection]) -> None:
     connection = pool.acquire()
     run(connection, "CREATE TABLE t (a INTEGER)")
-    run(connection, "BEGIN")
+    connection.begin(None, False, "")
     run(connection, "INSERT INTO t VALUES (1)")
     connection.needs_reset = True
 
@@ -141,7 +140,7 @@ def test_a_child_that_returns_what_the_parent_had_borrowed_does_no_harm(pool: Po
 
     assert in_child(give_back) == "(total=0, active=0, idle=0, waiting=0)"
     run(connection, "INSERT INTO t VALUES (2)")
-    run(connection, "COMMIT")
+    connection.commit()
     assert [row["a"] for row in run(connection, "SELECT a FROM t ORDER BY a")] == [1, 2]
     pool.discard(connection)
 
@@ -196,7 +195,7 @@ print("well")
 @pytest.mark.parametrize("use", ["pass", "assert select_tags(pool, ['c']) == ['c']", "pool.close()"])
 def test_the_end_of_a_child_does_not_end_the_sessions_of_the_parent(kind: str, database_url: str, use: str) -> None:
     support = str(Path(servers.__file__).parent)
-    question = SESSION_ID.get(kind, "SELECT 1 AS one")
+    question = kinds.SESSION_ID.get(kind, "SELECT 1 AS one")
     script = SCRIPT.format(path=[support, *sys.path], url=database_url, question=question, use=use)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "well\n", done.stderr
@@ -228,4 +227,4 @@ def test_what_a_child_had_open_is_closed_with_it(kind: str, pool: Pool[Connectio
 
     number = in_child(use)
     with servers.admin_cursor(kind) as cursor:
-        assert eventually(lambda: not living_sessions(kind, [number], cursor))
+        assert eventually(lambda: not kinds.living(kind, [number], cursor))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import servers
 from nexusql.connection import Connection
 from nexusql.errors import Error
 from nexusql.pool import Pool
@@ -39,11 +40,16 @@ CHANGES = [
     ("mysql", "USE information_schema", "SELECT DATABASE() AS d"),
     ("mysql", "DO GET_LOCK('nexusql-test', 1)", "SELECT IS_USED_LOCK('nexusql-test') = CONNECTION_ID() AS mine"),
     ("mysql", "CREATE TEMPORARY TABLE kept (a INT)", "SELECT COUNT(*) AS n FROM kept"),
+    ("mssql", "SET LOCK_TIMEOUT 12345", "SELECT @@LOCK_TIMEOUT AS t"),
+    ("mssql", "SET DATEFIRST 3", "SELECT @@DATEFIRST AS d"),
+    ("mssql", "SET QUOTED_IDENTIFIER OFF", "SELECT CAST(SESSIONPROPERTY('QUOTED_IDENTIFIER') AS INT) AS q"),
+    ("mssql", "CREATE TABLE #left_behind (a INT)", "SELECT OBJECT_ID('tempdb..#left_behind') AS t"),
     ("sqlite", "PRAGMA case_sensitive_like = ON", "SELECT 'a' LIKE 'A' AS l"),
     ("sqlite", "PRAGMA recursive_triggers = ON", "PRAGMA recursive_triggers"),
     ("sqlite", "CREATE TEMPORARY TABLE kept (a INT)", "SELECT COUNT(*) AS n FROM sqlite_temp_master"),
     ("sqlite", "ATTACH ':memory:' AS other", "SELECT COUNT(*) AS n FROM pragma_database_list"),
 ]  # fmt: skip
+HERE = [case for case in CHANGES if case[0] in servers.KINDS]
 
 
 @pytest.fixture
@@ -59,7 +65,7 @@ def pool(database_url: str) -> Iterator[Pool[Connection]]:
     assert pool.stats().total == 0
 
 
-@pytest.mark.parametrize(("kind", "change", "question"), CHANGES, indirect=["kind"])
+@pytest.mark.parametrize(("kind", "change", "question"), HERE, indirect=["kind"])
 def test_the_next_borrower_finds_the_defaults(pool: Pool[Connection], change: str, question: str) -> None:
     connection = pool.acquire()
     before = run(connection, question)
@@ -72,7 +78,7 @@ def test_the_next_borrower_finds_the_defaults(pool: Pool[Connection], change: st
     pool.release(connection)
 
 
-@pytest.mark.parametrize(("kind", "change", "question"), CHANGES, indirect=["kind"])
+@pytest.mark.parametrize(("kind", "change", "question"), HERE, indirect=["kind"])
 def test_these_changes_do_show_where_a_session_is_not_reset(pool: Pool[Connection], change: str, question: str) -> None:
     """Else the test above would prove nothing."""
     connection = pool.acquire()
@@ -84,7 +90,7 @@ def test_these_changes_do_show_where_a_session_is_not_reset(pool: Pool[Connectio
 
 def test_a_transaction_left_open_is_rolled_back(pool: Pool[Connection]) -> None:
     connection = pool.acquire()
-    run(connection, "BEGIN")
+    connection.begin(None, False, "")
     run(connection, "INSERT INTO kept VALUES (2)")
     pool.release(connection)
     other = pool.acquire()
@@ -95,7 +101,7 @@ def test_a_transaction_left_open_is_rolled_back(pool: Pool[Connection]) -> None:
 
 def test_a_failed_transaction_left_open_is_rolled_back(pool: Pool[Connection]) -> None:
     connection = pool.acquire()
-    run(connection, "BEGIN")
+    connection.begin(None, False, "")
     run(connection, "INSERT INTO kept VALUES (2)")
     with pytest.raises(Error):
         run(connection, "SELECT nothing FROM nowhere")

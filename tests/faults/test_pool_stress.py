@@ -7,9 +7,10 @@ from collections import deque
 
 import pytest
 
+import kinds
 import servers
 from nexusql.errors import ConnectionLost, Error, PoolTimeout
-from pooling import PATIENCE, Threads, eventually, kill_session, open_files, real_pool, run, session_id
+from pooling import PATIENCE, Threads, eventually, open_files, real_pool, run, session_id
 from proxy import FaultProxy
 
 LONG = servers.flag("NEXUSQL_LONG")
@@ -58,7 +59,7 @@ def test_under_random_kills_and_resets_every_acknowledged_write_is_there(kind: s
                     if not sessions:
                         continue
                     killed.append(random.choice(sessions))
-                    kill_session(kind, killed[-1], cursor)
+                    kinds.kill(kind, killed[-1], cursor)
                     if random.random() < 0.05:
                         proxy.cut()
 

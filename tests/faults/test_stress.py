@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+import kinds
 import servers
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from nexusql.errors import CommitUncertain, ConnectionLost, PoolTimeout
-from pooling import PATIENCE, SESSION_ID, Threads, eventually, kill_session, open_files
+from pooling import PATIENCE, Threads, eventually, open_files
 from proxy import FaultProxy
 
 LONG = servers.flag("NEXUSQL_LONG")
@@ -59,7 +60,7 @@ class Books:
             while time.monotonic() < self.end:
                 time.sleep(random.uniform(0.01, 0.1))
                 if self.sessions:
-                    kill_session(kind, random.choice(self.sessions), cursor)
+                    kinds.kill(kind, random.choice(self.sessions), cursor)
                     self.kills += 1
                 if random.random() < RESETS:
                     proxy.cut()
@@ -85,7 +86,7 @@ def write(db: DatabaseManager, kind: str, number: int, books: Books) -> None:
         db.run_in_transaction(lambda tx: tx.insert("written", row))
     else:
         with db.transaction() as tx:
-            books.sessions.append(tx.fetch_value(SESSION_ID[kind]))
+            books.sessions.append(tx.fetch_value(kinds.SESSION_ID[kind]))
             tx.execute("INSERT INTO written VALUES (:id)", row)
 
 
@@ -99,7 +100,7 @@ async def write_awaited(db: AsyncDatabaseManager, kind: str, number: int, books:
         await db.bulk_insert("written", [row])
     else:
         async with db.transaction() as tx:
-            books.sessions.append(await tx.fetch_value(SESSION_ID[kind]))
+            books.sessions.append(await tx.fetch_value(kinds.SESSION_ID[kind]))
             await tx.execute("INSERT INTO written VALUES (:id)", row)
 
 

@@ -41,6 +41,7 @@ def _check_round(kind: str, folder: Path, *, apply_schema: bool) -> None:
         _expect_once(url)
 
 
+@pytest.mark.mssql_itself
 @pytest.mark.parametrize("number", range(3))
 def test_64_processes_start_at_once(kind: str, tmp_path: Path, number: int) -> None:
     _check_round(kind, tmp_path / "sql", apply_schema=number == 0)

@@ -30,6 +30,11 @@ OLD_HISTORY = {
         " filename VARCHAR(255) NOT NULL, migration_type VARCHAR(50) NOT NULL, description TEXT,"
         " applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, UNIQUE KEY (version, migration_type)) ENGINE=InnoDB"
     ),
+    "mssql": (
+        "CREATE TABLE ia_migrations (id INT IDENTITY(1,1) PRIMARY KEY, version NVARCHAR(255) NOT NULL,"
+        " filename NVARCHAR(255) NOT NULL, migration_type NVARCHAR(50) NOT NULL,"
+        " applied_at DATETIME2 DEFAULT GETDATE(), checksum NVARCHAR(64), UNIQUE (version, migration_type))"
+    ),
 }
 
 

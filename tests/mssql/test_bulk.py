@@ -124,6 +124,47 @@ def test_an_upsert_is_merged_from_a_temporary_table(db: DatabaseManager, table: 
     assert table.texts.index(f"DROP TABLE {name}") > table.texts.index(merge)
 
 
+def test_what_an_upsert_leaves_to_the_database_is_filled_there(db: DatabaseManager, table: Server) -> None:
+    """Else the merge would name columns that the temporary table has not."""
+    options: dict[str, Any] = {"on_conflict": "update", "conflict_columns": ["code", "n"]}
+    db.bulk_insert("t", [{"name": "a", "n": 1}], update_columns=["name", "data"], **options)
+    (create,) = [text for text in table.texts if text.startswith("CREATE TABLE #")]
+    assert "[code] varchar(10) COLLATE Latin1_General_CI_AS NULL DEFAULT ('x'), [data] varbinary(MAX) NULL)" in create
+    (merge,) = [text for text in table.texts if text.startswith("MERGE")]
+    assert "SELECT [nexusql_row], [name], [n], [code], [data] FROM" in merge
+    assert merge.endswith("INSERT ([name], [n], [code], [data]) VALUES (s.[name], s.[n], s.[code], s.[data]);")
+
+
+def test_what_an_upsert_leaves_alone_is_the_first_rows(db: DatabaseManager, table: Server) -> None:
+    rows = [{"id": 1, "name": "a", "n": 1}, {"id": 1, "name": "b", "n": 2}]
+    db.bulk_insert("t", rows, on_conflict="update", update_columns=["n"])
+    (merge,) = [text for text in table.texts if text.startswith("MERGE")]
+    same = "PARTITION BY [id], CASE WHEN [id] IS NULL THEN [nexusql_row] END ORDER BY [nexusql_row]"
+    assert f"SELECT [nexusql_row], [id], FIRST_VALUE([name]) OVER ({same}) AS [name], [n], ROW_NUMBER()" in merge
+
+
+def test_a_row_without_its_number_meets_no_other(db: DatabaseManager, table: Server) -> None:
+    table.on("^MERGE", [(0, 7), (1, 8)])
+    result = db.bulk_insert("t", [{"name": "a"}, {"name": "b"}], on_conflict="update", returning="id")
+    assert (result.ids, result.rowcount) == ([7, 8], 2)
+    (merge,) = [text for text in table.texts if text.startswith("MERGE")]
+    assert " AS s ON 1 = 0 " in merge
+    assert merge.endswith("OUTPUT s.[nexusql_row], INSERTED.[id];")
+
+
+def test_a_computed_column_may_be_the_key(db: DatabaseManager, table: Server) -> None:
+    table.on("sys.columns AS c LEFT JOIN", [*COLUMNS[:-1], ("twice", "int", 4, 10, 0, None, False, True, "([n]*(2))")])
+    table.on("sys.indexes", [(1, True, "id", False, None), (2, False, "twice", False, None)])
+    db.bulk_insert("t", [{"n": 4}], on_conflict="update", conflict_columns=["twice"])
+    (create,) = [text for text in table.texts if text.startswith("CREATE TABLE #")]
+    assert create.endswith("[n] decimal(10, 2) NULL, [twice] AS ([n]*(2)))")
+    (merge,) = [text for text in table.texts if text.startswith("MERGE")]
+    assert merge.endswith(
+        "ON t.[twice] = s.[twice] WHEN MATCHED THEN UPDATE SET [n] = s.[n]"
+        " WHEN NOT MATCHED THEN INSERT ([n]) VALUES (s.[n]);"
+    )
+
+
 def test_ignored_rows_have_no_id(db: DatabaseManager, table: Server) -> None:
     table.on("^MERGE", [(2, 12), (0, 10)])
     rows = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
@@ -133,12 +174,12 @@ def test_ignored_rows_have_no_id(db: DatabaseManager, table: Server) -> None:
 
 
 def test_ids_of_an_upsert_are_found_by_the_key(db: DatabaseManager, table: Server) -> None:
-    table.on("^MERGE", 1)
+    table.on("^MERGE", [(1, 7), (2, 8)])
     table.on("^SELECT s.\\[nexusql_row\\]", [(0, 7), (1, 7)])
-    rows = [{"name": "a", "code": "x"}, {"name": "a", "code": "y"}]
+    rows = [{"name": "a", "code": "x"}, {"name": "a", "code": "y"}, {"name": None, "code": "z"}]
     result = db.bulk_insert("t", rows, on_conflict="update", conflict_columns=["name"], returning="id")
-    assert result.ids == [7, 7]
-    assert result.rowcount == 1
+    assert result.ids == [7, 7, 8]  # the last one has no key by which it could be found
+    assert result.rowcount == 2
 
 
 def test_a_conflict_with_any_of_several_keys_is_looked_for_row_by_row(db: DatabaseManager, table: Server) -> None:
@@ -155,16 +196,23 @@ def test_a_computed_column_is_refused(db: DatabaseManager, table: Server) -> Non
         db.bulk_insert("t", [{"twice": 4}])
 
 
-def test_rows_that_the_server_refuses_are_reported(db: DatabaseManager, table: Server) -> None:
+@pytest.mark.parametrize(
+    ("kind", "sqlstate", "number"),
+    [("DataError", "22001", 2628), ("ProgrammingError", "42000", 50_000), ("ProgrammingError", "42000", 51_234)],
+    ids=["too long", "RAISERROR", "THROW"],
+)
+def test_rows_that_the_server_refuses_are_reported(
+    db: DatabaseManager, table: Server, kind: str, sqlstate: str, number: int
+) -> None:
     def refuse(args: Any) -> Any:
-        return error("DataError", "22001", 2628) if "bad" in args else len(args)
+        return error(kind, sqlstate, number) if "bad" in args else len(args)
 
     table.on("^INSERT", refuse)
     rows = [{"name": name} for name in ("a", "bad", "c", "d")]
     result = db.bulk_insert("t", rows, on_error="report")
     assert result.rowcount == 3
     assert [bad.index for bad in result.errors] == [1]
-    assert isinstance(result.errors[0].error, errors.DataError)
+    assert result.errors[0].error.code == number  # type: ignore[attr-defined]
 
 
 def test_an_insert_gives_the_key(db: DatabaseManager, table: Server) -> None:
@@ -186,6 +234,7 @@ def test_a_table_that_is_not_there(db: DatabaseManager, server: Server) -> None:
         lambda db: db.bulk_insert("t", [{"name": "a"}], on_conflict="update", conflict_columns=["name"]),
         lambda db: db.bulk_insert("t", [{"name": "a", "code": "b"}], on_conflict="ignore"),
         lambda db: db.bulk_insert("t", [{"id": 1, "name": "b"}], on_conflict="update", returning="code"),
+        lambda db: db.bulk_insert("t", [{"name": "a"}], on_conflict="update", returning="id"),
         lambda db: db.bulk_insert("t", [{"name": "a"}], returning="id"),
         lambda db: db.bulk_insert("t", [{"name": "a"}, {"name": "b"}]),
     ],
@@ -193,7 +242,8 @@ def test_a_table_that_is_not_there(db: DatabaseManager, server: Server) -> None:
 def test_a_second_reader_parses_what_is_sent(
     db: DatabaseManager, table: Server, call: Callable[[DatabaseManager], Any]
 ) -> None:
-    table.on("OUTPUT", lambda args: [(1,)])
+    table.on("^INSERT.*OUTPUT", [(1,)])
+    table.on("^MERGE.*OUTPUT", [(0, 1)])
     table.on("^SELECT s.", lambda args: [(0, 1)])
     call(db)
     for text, _ in table.sent:

@@ -31,6 +31,7 @@ LATER = "[23000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]first (26
         ("ProgrammingError", "42000", 102, "Incorrect syntax near 'x'.", errors.SQLSyntaxError),
         ("ProgrammingError", "42000", 156, "Incorrect syntax near the keyword 'x'.", errors.SQLSyntaxError),
         ("ProgrammingError", "42000", 170, "Incorrect syntax.", errors.SQLSyntaxError),
+        ("Error", "21000", 512, "Subquery returned more than 1 value.", errors.ProgrammingError),
         ("ProgrammingError", "42S01", 2714, "There is already an object named 't'.", errors.ProgrammingError),
         ("Error", "40001", 1205, "Transaction was deadlocked", errors.DeadlockDetected),
         ("ProgrammingError", "42000", 1222, "Lock request time out period exceeded.", errors.LockTimeout),

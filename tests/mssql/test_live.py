@@ -283,6 +283,59 @@ def test_bulk_writes(db: DatabaseManager) -> None:
 
 
 @itself
+def test_what_an_upsert_leaves_to_the_database(db: DatabaseManager) -> None:
+    db.execute(
+        "CREATE TABLE g (id SERIAL PRIMARY KEY, tenant INT NOT NULL DEFAULT 1, a VARCHAR(20) NOT NULL, n INT DEFAULT 5,"
+        " UNIQUE (tenant, a))"
+    )
+    options: dict[str, Any] = {"on_conflict": "update", "conflict_columns": ["tenant", "a"], "returning": "id"}
+    first = db.bulk_insert("g", [{"a": "x", "n": 1}, {"a": "y", "n": 2}], **options)
+    again = db.bulk_insert("g", [{"a": "x"}, {"a": "z"}], update_columns=["n"], **options)
+    assert again.ids[0] == first.ids[0]
+    assert db.execute("SELECT a, tenant, n FROM g ORDER BY a") == [
+        {"a": "x", "tenant": 1, "n": 5},
+        {"a": "y", "tenant": 1, "n": 2},
+        {"a": "z", "tenant": 1, "n": 5},
+    ]
+    assert len(set(db.bulk_insert("g", [{"a": "v"}, {"a": "w"}], on_conflict="update", returning="id").ids)) == 2
+
+
+def test_what_a_trigger_throws_ends_the_transaction_and_in_a_report_is_the_rows(db: DatabaseManager) -> None:
+    db.execute("CREATE TABLE h (id INT PRIMARY KEY, name VARCHAR(20))")
+    db.execute(
+        "CREATE TRIGGER h_name ON h AFTER INSERT AS SET NOCOUNT ON;"
+        " IF EXISTS (SELECT 1 FROM inserted WHERE name = 'forbidden') THROW 51234, 'not this name', 1"
+    )
+    rows = [{"id": n, "name": "forbidden" if n == 7 else "x"} for n in range(20)]
+    result = db.bulk_insert("h", rows, on_error="report")
+    assert (result.rowcount, [(bad.index, bad.error.code) for bad in result.errors]) == (19, [(7, 51234)])  # type: ignore[attr-defined]
+    with pytest.raises(errors.TransactionAborted), db.transaction() as tx:
+        tx.execute("DELETE FROM h")
+        with pytest.raises(errors.DatabaseError, match="not this name"):
+            tx.execute("INSERT INTO h (id, name) VALUES (50, 'forbidden')")
+    assert db.fetch_value("SELECT COUNT(*) FROM h") == 19
+
+
+@itself
+def test_without_row_versions_a_reader_waits_for_a_writer(db: DatabaseManager, url: str) -> None:
+    """As on a database with the server's own defaults, which those of the other tests are not."""
+    name = db.fetch_value("SELECT DB_NAME()")
+    db.execute("CREATE TABLE w (id INT PRIMARY KEY)")
+    db.close()
+    with servers.admin_cursor("mssql") as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET READ_COMMITTED_SNAPSHOT OFF WITH ROLLBACK IMMEDIATE")
+    try:
+        with DatabaseManager(url) as other, other.transaction() as tx:
+            tx.execute("INSERT INTO w (id) VALUES (1)")
+            with other.detached(), pytest.raises(errors.LockTimeout), other.transaction() as reading:
+                reading.execute("SET LOCK_TIMEOUT 200")
+                reading.execute("SELECT id FROM w")
+    finally:
+        with servers.admin_cursor("mssql") as cursor:
+            cursor.execute(f"ALTER DATABASE {name} SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE")
+
+
+@itself
 def test_bulk_upserts(db: DatabaseManager) -> None:
     db.execute("CREATE TABLE k (id SERIAL PRIMARY KEY, a VARCHAR(20) UNIQUE, n INT)")
     first = db.bulk_insert("k", [{"a": "x", "n": 1}, {"a": "y", "n": 2}], returning="id")

@@ -11,6 +11,7 @@ import pytest
 
 from nexusql import errors
 from nexusql.backends.mssql.values import MssqlValues, moment_with_offset, uuid_text
+from nexusql.cli.inform import facts_of
 from nexusql.errors import ParameterError
 from nexusql.manager import DatabaseManager
 from tsql import Server, Several, error
@@ -270,3 +271,11 @@ def test_a_statement_stops_at_its_time_limit(db: DatabaseManager, server: Server
         db.execute("WAITFOR DELAY '1:00'", timeout=0.2)
     server.on("SELECT 5", [(5,)])
     assert db.fetch_value("SELECT 5") == 5
+
+
+def test_the_command_tells_how_rows_are_written(db: DatabaseManager, server: Server) -> None:
+    server.on("SELECT SCHEMA_NAME", [("dbo",)])
+    server.on("HAS_PERMS_BY_NAME", [])
+    facts = facts_of(db)
+    assert (facts["backend"], facts["fast paths"][-1]) == ("mssql", "multi-row INSERT")
+    assert facts["migrations"] == "one transaction a file, advisory lock free"

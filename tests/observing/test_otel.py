@@ -9,9 +9,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from nexusql import AsyncDatabaseManager, DatabaseManager, OpenTelemetry, UndefinedTable
+from nexusql import AsyncDatabaseManager, ConnectionConfig, DatabaseManager, OpenTelemetry, UndefinedTable
 
-SYSTEMS = {"sqlite": {"sqlite"}, "postgresql": {"postgresql"}, "mysql": {"mysql", "mariadb"}}
+SYSTEMS = {
+    "sqlite": {"sqlite"},
+    "postgresql": {"postgresql"},
+    "mysql": {"mysql", "mariadb"},
+    "mssql": {"microsoft.sql_server"},
+}
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_a_statement_is_a_client_span(
     assert attributes.pop("db.query.text") == "SELECT :a"
     assert attributes.pop("db.response.returned_rows") == 1
     assert (attributes.pop("server.address", None) is None) is (kind == "sqlite")
-    assert (attributes.pop("server.port", None) is None) is (kind == "sqlite")
+    assert attributes.pop("server.port", None) == ConnectionConfig.from_url(database_url).port
     assert attributes == {"db.operation.name": "SELECT"}
     assert span.start_time is not None
     assert span.end_time is not None

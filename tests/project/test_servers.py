@@ -31,14 +31,16 @@ def is_there(kind: str, url: str) -> bool:
     if kind == "sqlite":
         return path_of(url).exists()
     name = urlsplit(url).path.lstrip("/")
-    catalogue = "information_schema.schemata WHERE schema_name"
+    catalogue, mark = "information_schema.schemata WHERE schema_name", "%s"
+    if kind == "mssql":
+        catalogue, mark = "sys.databases WHERE name", "?"
     if kind == "postgresql":
         catalogue = "pg_database WHERE datname"
         schema = parse_qs(urlsplit(url).query).get("options")
         if schema:
             catalogue, name = "pg_namespace WHERE nspname", schema[0].rpartition("=")[2]
     with servers.admin_cursor(kind) as cursor:
-        cursor.execute(f"SELECT count(*) FROM {catalogue} = %s", (name,))
+        cursor.execute(f"SELECT count(*) FROM {catalogue} = {mark}", (name,))
         return bool(cursor.fetchone()[0])
 
 
@@ -47,7 +49,7 @@ def test_a_database_is_dropped_while_a_transaction_is_open_in_it(kind: str, whol
     with servers.fresh_database(kind, whole=whole) as url:
         left = connect(url)
         run(left, "CREATE TABLE t (id INTEGER)")
-        run(left, "BEGIN")
+        run(left, "BEGIN TRANSACTION" if kind == "mssql" else "BEGIN")
         run(left, "INSERT INTO t VALUES (1)")
         assert run(left, "SELECT id FROM t") == [(1,)]
         assert is_there(kind, url)

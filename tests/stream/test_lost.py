@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+import kinds
 import servers
 from nexusql import DatabaseManager
 from nexusql.errors import CommitUncertain, ConnectionLost, Error, QueryTimeout, TransactionAborted
-from pooling import SESSION_ID, eventually, kill_sessions
+from pooling import eventually, kill_sessions
 from proxy import FaultProxy
 from settling import in_use
 from stream_tables import COUNT, ENDLESS
@@ -103,7 +104,7 @@ def test_killed_at_the_server_it_is_lost(numbers: DatabaseManager, kind: str) ->
 
 def test_killed_in_a_transaction_nothing_of_that_is_stored(numbers: DatabaseManager, kind: str) -> None:
     with pytest.raises(TransactionAborted) as caught, numbers.transaction() as tx:
-        session = tx.fetch_value(SESSION_ID[kind])
+        session = tx.fetch_value(kinds.SESSION_ID[kind])
         tx.execute("DELETE FROM digits")
         rows = tx.stream(ENDLESS_PADDED)
         next(rows)

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 import servers
+from kinds import SESSION_ID
 from nexusql import DatabaseManager
 from nexusql.backends import backend_for
 from nexusql.config import ConnectionConfig
 from nexusql.errors import TransactionAborted
-from pooling import SESSION_ID, Threads, eventually
+from pooling import Threads, eventually
 from proxy import FaultProxy
 from settling import in_use
 from stream_tables import COUNT, ENDLESS, fill

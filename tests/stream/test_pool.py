@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import kinds
 from nexusql import DatabaseManager
 from nexusql.errors import InterfaceError, PoolTimeout
 from pooling import Threads, eventually, in_child
@@ -83,7 +84,11 @@ def test_a_thread_whose_own_streams_have_all_connections_is_told_at_once(numbers
 
 def test_so_is_one_that_has_them_in_a_transaction_and_a_stream(numbers: DatabaseManager) -> None:
     with DatabaseManager(numbers.database_url, pool_max=2, pool_timeout=600) as db:
-        with db.transaction(read_only=True), db.detached(), db.stream(IN_ORDER, chunk_size=10) as rows:
+        with (
+            db.transaction(read_only=kinds.has_read_only(db)),
+            db.detached(),
+            db.stream(IN_ORDER, chunk_size=10) as rows,
+        ):
             next(rows)
             with pytest.raises(PoolTimeout, match=r"by a transaction at .* by a stream at "):
                 db.execute("SELECT 1")
@@ -156,7 +161,7 @@ def test_a_time_out_names_the_streams_of_others(numbers: DatabaseManager) -> Non
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork() here")
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_child_neither_reads_nor_closes_its_parents_stream(numbers: DatabaseManager, inside: bool) -> None:
-    with numbers.transaction(read_only=True) as tx:
+    with numbers.transaction(read_only=kinds.has_read_only(numbers)) as tx:
         kept = [tx.stream(IN_ORDER, chunk_size=10) if inside else None]
         with numbers.detached():
             kept[0] = kept[0] or numbers.stream(IN_ORDER, chunk_size=10)

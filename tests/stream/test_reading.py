@@ -184,6 +184,7 @@ def test_a_parameter_that_stands_only_in_text_is_told_of(numbers: DatabaseManage
     assert caught[0].filename == __file__
 
 
+@pytest.mark.mssql_itself
 def test_what_a_translation_loses_is_told_of_or_refused(numbers: DatabaseManager, kind: str) -> None:
     sql = "SELECT i FROM numbers WHERE i = 1 FOR UPDATE"
     with warnings.catch_warnings(record=True) as caught:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import servers
+import kinds
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from pooling import PATIENCE, eventually, open_files
 
@@ -20,45 +20,11 @@ Make = Callable[..., AsyncDatabaseManager]
 STALL = 0.05  # seconds for which nothing may keep the event loop from running
 TICK = 0.002
 
-# Runs far longer than any test; the column's name makes a statement known among all that the server runs.
-ENDLESS = {
-    "sqlite": (
-        "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 10000000000)"
-        " SELECT MAX(n) AS {name} FROM c"
-    ),
-    "postgresql": "SELECT pg_sleep(300) AS {name}",
-    "mysql": "SELECT SLEEP(300) AS {name}",
-}
-# The same for some seconds; SQLite has no way to wait and counts instead.
-LASTING = {
-    "sqlite": (
-        "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 5000000 * :s) SELECT MAX(n) FROM c"
-    ),
-    "postgresql": "SELECT pg_sleep(:s)",
-    "mysql": "SELECT SLEEP(:s)",
-}
-RUNNING = {
-    "postgresql": (
-        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()"
-    ),
-    "mysql": (
-        "SELECT count(*) FROM information_schema.processlist WHERE command = 'Query' AND info LIKE %s"
-        " AND id <> connection_id()"
-    ),
-}
-
 
 def endless(kind: str) -> tuple[str, str]:
-    """A statement that does not end, and the name by which `running` knows it."""
+    """A statement that does not end, and the name by which `kinds.running` knows it."""
     name = f"endless_{uuid.uuid4().hex[:12]}"
-    return ENDLESS[kind].format(name=name), name
-
-
-def running(kind: str, name: str) -> bool:
-    """Whether the server runs the statement of that name."""
-    with servers.admin_cursor(kind) as cursor:
-        cursor.execute(RUNNING[kind], (f"%{name}%",))
-        return bool(cursor.fetchone()[0])
+    return kinds.ENDLESS[kind].format(name=name), name
 
 
 async def started(kind: str, name: str) -> None:
@@ -66,7 +32,7 @@ async def started(kind: str, name: str) -> None:
     if kind == "sqlite":
         await asyncio.sleep(0.1)
     else:
-        assert await asyncio.to_thread(eventually, lambda: running(kind, name))
+        assert await asyncio.to_thread(eventually, lambda: kinds.running(kind, name))
 
 
 async def until(condition: Callable[[], object]) -> None:

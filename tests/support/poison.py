@@ -41,6 +41,11 @@ _TRIGGERS = {
         "CREATE TRIGGER item_name BEFORE INSERT ON item FOR EACH ROW"
         " IF NEW.name = 'forbidden' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this name'; END IF"
     ],
+    # THROW, or a ROLLBACK, in a trigger would end an open transaction.
+    "mssql": [
+        "CREATE TRIGGER item_name ON item AFTER INSERT AS SET NOCOUNT ON;"
+        " IF EXISTS (SELECT 1 FROM inserted WHERE name = 'forbidden') RAISERROR('not this name', 16, 1)"
+    ],
 }
 
 
@@ -56,22 +61,18 @@ def _with(**values: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda row: {**row, **values}
 
 
-def _drivers(sqlite: str, postgresql: str, mysql: str) -> dict[str, str]:
-    return {"sqlite": sqlite, "postgresql": postgresql, "mysql": mysql}
+def _drivers(postgresql: str, mysql: str = "IntegrityError", mssql: str = "IntegrityError") -> dict[str, str]:
+    return {"sqlite": "IntegrityError", "postgresql": postgresql, "mysql": mysql, "mssql": mssql}
 
 
 POISONS = {
-    "unique": Poison(_with(id=TAKEN), UniqueViolation, _drivers("IntegrityError", "UniqueViolation", "IntegrityError")),
-    "null": Poison(
-        _with(name=None), NotNullViolation, _drivers("IntegrityError", "NotNullViolation", "IntegrityError")
-    ),
-    "data": Poison(_with(id="eleven"), DataError, _drivers("IntegrityError", "InvalidTextRepresentation", "DataError")),
-    "check": Poison(_with(amount=-5), CheckViolation, _drivers("IntegrityError", "CheckViolation", "OperationalError")),
-    "reference": Poison(
-        _with(owner=99), ForeignKeyViolation, _drivers("IntegrityError", "ForeignKeyViolation", "IntegrityError")
-    ),
+    "unique": Poison(_with(id=TAKEN), UniqueViolation, _drivers("UniqueViolation")),
+    "null": Poison(_with(name=None), NotNullViolation, _drivers("NotNullViolation")),
+    "data": Poison(_with(id="eleven"), DataError, _drivers("InvalidTextRepresentation", "DataError", "DataError")),
+    "check": Poison(_with(amount=-5), CheckViolation, _drivers("CheckViolation", "OperationalError")),
+    "reference": Poison(_with(owner=99), ForeignKeyViolation, _drivers("ForeignKeyViolation")),
     "trigger": Poison(
-        _with(name=FORBIDDEN), DatabaseError, _drivers("IntegrityError", "RaiseException", "OperationalError")
+        _with(name=FORBIDDEN), DatabaseError, _drivers("RaiseException", "OperationalError", "ProgrammingError")
     ),
     "type": Poison(_with(name=object()), ParameterError, {}),
     "surrogate": Poison(_with(name="\ud800"), ParameterError, {}),
@@ -134,34 +135,47 @@ def stored(db: DatabaseManager) -> list[int]:
 def is_of_driver(kind: str, error: BaseException, name: str) -> bool:
     """Whether an error is also of the driver's class of a name."""
     return any(
-        base.__name__ == name and base.__module__.partition(".")[0] in ("sqlite3", "psycopg2", "pymysql")
+        base.__name__ == name and base.__module__.partition(".")[0] in ("sqlite3", "psycopg2", "pymysql", "pyodbc")
         for base in type(error).__mro__
     )
 
 
 class Attempts:
-    """Counts, by what the database itself counts, how often rows were written to `item`: statements on the servers,
-    transactions on SQLite. `since()` gives the number since it was last asked."""
+    """Counts how often rows were written to `item`: statements, which PostgreSQL and MySQL count, or transactions, on
+    SQLite and on SQL Server, where rows of several types take a statement each. `since()` gives the number since it was
+    last asked."""
 
     def __init__(self, kind: str, db: DatabaseManager) -> None:
         self._kind = kind
         self._db = db
         self._seen = 0
         self._begun = 0
-        if kind == "sqlite":
+        if kind in ("sqlite", "mssql"):
             assert db._connection is not None
             pool = db._connection.pool
             connection = pool.acquire()
-            connection._raw.set_trace_callback(self._trace)
+            if kind == "sqlite":
+                connection._raw.set_trace_callback(self._trace)
+            else:
+                self._trace_session(connection._raw)
             pool.release(connection)
         self.since()
+
+    def _trace_session(self, raw: Any) -> None:
+        run = raw.run
+
+        def traced(text: str, *args: Any) -> Any:
+            self._trace(text)
+            return run(text, *args)
+
+        raw.run = traced
 
     def _trace(self, sql: str) -> None:
         self._begun += sql.startswith("BEGIN")
 
     def since(self) -> int:
         """Attempts since the last time."""
-        if self._kind == "sqlite":
+        if self._kind in ("sqlite", "mssql"):
             now = self._begun
         elif self._kind == "postgresql":
             now = self._db.fetch_value("SELECT last_value FROM item_statements")

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+import kinds
 import servers
 from nexusql.backends import backend_for
 from nexusql.config import ConnectionConfig
@@ -173,16 +174,6 @@ class Threads:
 
 # Real sessions.
 
-SESSION_ID = {
-    "postgresql": "SELECT pg_backend_pid() AS id",
-    "mysql": "SELECT connection_id() AS id",
-    "mssql": "SELECT @@SPID AS id",
-}
-SESSIONS = {
-    "postgresql": "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s)",
-    "mysql": "SELECT id FROM information_schema.processlist WHERE id IN %s",
-}
-
 
 def run(connection: Connection, sql: str, *, changes_session: bool = False) -> Rows:
     """The rows of one statement, as the manager runs it."""
@@ -192,7 +183,7 @@ def run(connection: Connection, sql: str, *, changes_session: bool = False) -> R
 
 def session_id(kind: str, connection: Connection) -> int:
     """The server's number of a session."""
-    number: int = run(connection, SESSION_ID[kind])[0]["id"]
+    number: int = run(connection, kinds.SESSION_ID[kind])[0]["id"]
     return number
 
 
@@ -201,32 +192,12 @@ def borrow(pool: Pool[Connection], count: int) -> list[Connection]:
     return [pool.acquire() for _ in range(count)]
 
 
-def living_sessions(kind: str, numbers: Collection[int], cursor: Any) -> set[int]:
-    """Those of the sessions that the server still has."""
-    cursor.execute(SESSIONS[kind], (list(numbers),))
-    return {number for (number,) in cursor.fetchall()}
-
-
 def kill_sessions(kind: str, numbers: Collection[int]) -> None:
     """End sessions at the server, and wait until they have gone."""
     with servers.admin_cursor(kind) as cursor:
-        for number in living_sessions(kind, numbers, cursor):
-            kill_session(kind, number, cursor)
-        assert eventually(lambda: not living_sessions(kind, numbers, cursor))
-
-
-def kill_session(kind: str, number: int, cursor: Any) -> None:
-    """End a session at the server, which may have ended by itself meanwhile."""
-    if kind == "postgresql":
-        cursor.execute("SELECT pg_terminate_backend(%s)", (number,))
-        return
-    import pymysql
-
-    try:
-        cursor.execute(f"KILL {number}")
-    except pymysql.err.Error as error:
-        if error.args[0] != 1094:  # no such session
-            raise
+        for number in kinds.living(kind, numbers, cursor):
+            kinds.kill(kind, number, cursor)
+        assert eventually(lambda: not kinds.living(kind, numbers, cursor))
 
 
 def open_files() -> int:

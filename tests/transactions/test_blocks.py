@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+import kinds
 from nexusql import DatabaseManager
 from nexusql.errors import (
     Error,
@@ -123,6 +124,7 @@ def test_isolation_levels_are_taken(journal: DatabaseManager, kind: str) -> None
             pass
 
 
+@kinds.on_read_only
 def test_a_read_only_block_refuses_to_write(journal: DatabaseManager, seen: Seen) -> None:
     with pytest.raises(Error), journal.transaction(read_only=True):
         assert journal.fetch_value("SELECT COUNT(*) FROM journal") == 0

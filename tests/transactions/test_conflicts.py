@@ -2,10 +2,12 @@
 
 import multiprocessing
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from kinds import LOCK_WAIT, itself
 from nexusql import DatabaseManager
 from nexusql.errors import (
     ConnectionLost,
@@ -17,6 +19,8 @@ from nexusql.errors import (
     UniqueViolation,
 )
 from nexusql.transaction import Transaction
+
+LOCKING = ("mysql", "mssql")  # where what was read is locked until the end, so that nothing fails
 
 
 @pytest.fixture
@@ -56,8 +60,9 @@ def only(kind: str, *kinds: str) -> None:
         pytest.skip(f"not on {kind}")
 
 
+@itself
 def test_of_a_deadlock_there_is_one_victim_and_the_retry_ends_both(accounts: DatabaseManager, kind: str) -> None:
-    only(kind, "postgresql", "mysql")
+    only(kind, "postgresql", "mysql", "mssql")
     gate = threading.Barrier(2)
     attempts: list[int] = []
 
@@ -76,8 +81,9 @@ def test_of_a_deadlock_there_is_one_victim_and_the_retry_ends_both(accounts: Dat
     assert len(attempts) == 3
 
 
+@itself
 def test_a_deadlock_dooms_the_transaction(accounts: DatabaseManager, kind: str) -> None:
-    only(kind, "postgresql", "mysql")
+    only(kind, "postgresql", "mysql", "mssql")
     gate = threading.Barrier(2)
     outcomes: list[str] = []
 
@@ -109,35 +115,50 @@ def hold(db: DatabaseManager, account: int, held: threading.Event, release: thre
         release.wait(20)
 
 
-def test_a_lock_that_is_not_granted_dooms_the_whole_transaction(accounts: DatabaseManager, kind: str) -> None:
-    only(kind, "postgresql", "mysql")
-    held, release = threading.Event(), threading.Event()
-    holder = threading.Thread(target=hold, args=(accounts, 2, held, release))
+@contextmanager
+def held(accounts: DatabaseManager, account: int) -> Iterator[None]:
+    """Another transaction has changed an account, and goes on."""
+    changed, release = threading.Event(), threading.Event()
+    holder = threading.Thread(target=hold, args=(accounts, account, changed, release))
     holder.start()
-    assert held.wait(10)
-    limit = {"postgresql": "SET LOCAL lock_timeout = '300ms'", "mysql": "SET innodb_lock_wait_timeout = 1"}
+    assert changed.wait(10)
     try:
-        with pytest.raises(TransactionAborted), accounts.transaction() as tx:
-            tx.execute(limit[kind])
-            add(tx, 1)
-            with pytest.raises(LockTimeout):
-                add(tx, 2)
-            with pytest.raises(Error):
-                add(tx, 1)
+        yield
     finally:
         release.set()
         holder.join()
+
+
+def test_a_lock_that_is_not_granted_dooms_the_whole_transaction(accounts: DatabaseManager, kind: str) -> None:
+    only(kind, "postgresql", "mysql")
+    with held(accounts, 2), pytest.raises(TransactionAborted), accounts.transaction() as tx:
+        tx.execute(LOCK_WAIT[kind].format(300))
+        add(tx, 1)
+        with pytest.raises(LockTimeout):
+            add(tx, 2)
+        with pytest.raises(Error):
+            add(tx, 1)
     assert amounts(accounts) == [0, 1]
 
 
-def test_a_serialization_failure_is_run_again_until_the_counter_is_exact(accounts: DatabaseManager, kind: str) -> None:
-    only(kind, "postgresql", "mysql", "sqlite")
-    wanted = {"postgresql": "SERIALIZABLE", "mysql": "SERIALIZABLE", "sqlite": None}[kind]
+@itself
+def test_on_sql_server_it_costs_the_statement_alone(accounts: DatabaseManager, kind: str) -> None:
+    only(kind, "mssql")
+    with held(accounts, 2), accounts.transaction() as tx:
+        tx.execute(LOCK_WAIT[kind].format(300))
+        add(tx, 1)
+        with pytest.raises(LockTimeout):
+            add(tx, 2)
+        add(tx, 1)
+    assert amounts(accounts) == [2, 1]
 
+
+@itself
+def test_a_serialization_failure_is_run_again_until_the_counter_is_exact(accounts: DatabaseManager, kind: str) -> None:
     def bump(tx: Transaction) -> None:
         if kind == "postgresql":
-            tx.execute(f"SET TRANSACTION ISOLATION LEVEL {wanted}")
-        n = tx.fetch_value("SELECT n FROM accounts WHERE id = 1" + (" FOR UPDATE" if kind == "mysql" else ""))
+            tx.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        n = tx.fetch_value("SELECT n FROM accounts WHERE id = 1" + (" FOR UPDATE" if kind in LOCKING else ""))
         tx.execute("UPDATE accounts SET n = :n WHERE id = 1", {"n": n + 1})
 
     def work() -> None:
@@ -169,12 +190,15 @@ def test_a_serialization_failure_can_come_with_the_commit(accounts: DatabaseMana
     assert sorted(outcomes) == ["committed", "conflict"]
 
 
-def test_a_snapshot_conflict_on_mariadb_dooms(accounts: DatabaseManager, kind: str) -> None:
-    only(kind, "mysql")
-    if not accounts.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"):
+@itself
+def test_a_snapshot_conflict_on_mariadb_and_sql_server_dooms(accounts: DatabaseManager, kind: str) -> None:
+    only(kind, "mysql", "mssql")
+    if kind == "mysql" and not accounts.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"):
         pytest.skip("this server has no innodb_snapshot_isolation")
-    with pytest.raises(TransactionAborted), accounts.transaction() as tx:
-        tx.execute("SET innodb_snapshot_isolation = 1")
+    level = "SNAPSHOT" if kind == "mssql" else None
+    with pytest.raises(TransactionAborted), accounts.transaction(isolation=level) as tx:
+        if kind == "mysql":
+            tx.execute("SET innodb_snapshot_isolation = 1")
         add(tx, 2)
         tx.fetch_value("SELECT n FROM accounts WHERE id = 1")
         with accounts.detached():

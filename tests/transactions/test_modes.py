@@ -179,6 +179,7 @@ def test_the_next_user_finds_the_session_as_it_was(db: DatabaseManager, kind: st
     failing = {
         "postgresql": "DO $$ BEGIN SET statement_timeout = 12345; COMMIT; RAISE 'x'; END $$",
         "mysql": "BEGIN NOT ATOMIC SET SESSION wait_timeout = 12345; SIGNAL SQLSTATE '45000'; END",
+        "mssql": "IF 1 = 1 BEGIN SET LOCK_TIMEOUT 12345; THROW 50000, 'no', 1; END",
     }[kind]
     with pytest.raises(Error):
         db.execute(failing)

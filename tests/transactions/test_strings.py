@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from nexusql import DatabaseManager
-from nexusql.errors import Error, ProgrammingError, TransactionAborted, UniqueViolation
+from nexusql.errors import Error, NotSupportedError, ProgrammingError, TransactionAborted, UniqueViolation
 
 Seen = Callable[[], list[int]]
 
@@ -175,6 +175,12 @@ def test_begin_with_options(journal: DatabaseManager, kind: str) -> None:
         assert journal.fetch_value("SHOW transaction_isolation") == "serializable"
         assert journal.fetch_value("SHOW transaction_read_only") == "on"
         journal.execute("ROLLBACK")
+    elif kind == "mssql":
+        journal.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        put(journal, 1)
+        journal.execute("ROLLBACK")
+        with pytest.raises(NotSupportedError, match="no read-only transactions"):
+            journal.execute("START TRANSACTION READ ONLY")
     else:
         journal.execute("START TRANSACTION READ ONLY")
         with pytest.raises(Error):

@@ -19,7 +19,7 @@ from nexusql.sql.identifiers import quote_identifier
 from nexusql.sql.syntax import Syntax
 
 ALL = [SQLITE, POSTGRESQL, MYSQL, MSSQL]
-BY_KIND = {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL}
+BY_KIND = {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL, "mssql": MSSQL}
 NAMES = ["plain", "select", "Mixed", "with blank", "a'b", 'a"b', "a`b", "a]b", "a[b", '""', "``", "]]", "%s", ":x"]
 HOSTILE = [*NAMES, "a;b--", "/*", "*/", "\\", "a\nb", "é", "人", "ﬀ", "x" * 63, "\u2028", "a.b", "?", "#", "-- "]
 

@@ -29,7 +29,8 @@ PARAMETERS = 2_000
 ROWS = 1_000
 LONGEST = 4_000  # characters of an NVARCHAR with a length
 
-_ROW_CODES = frozenset({511, 1701, 50_000})  # too large, the table's own rows are, a trigger's RAISERROR
+_ROW_CODES = frozenset({511, 1701})  # too large, the table's own rows are
+_FIRST_OF_USERS = 50_000  # what RAISERROR and THROW give, of which a trigger may have any
 
 
 class MssqlBulk:
@@ -54,7 +55,7 @@ class MssqlBulk:
 
     def blames_row(self, error: Error) -> bool:
         """See nexusql.backends.bulk.BulkWrites."""
-        return blames_row(error, _ROW_CODES)
+        return blames_row(error, _ROW_CODES) or (isinstance(error.code, int) and error.code >= _FIRST_OF_USERS)
 
 
 class MssqlWriter(Writer):

@@ -14,8 +14,10 @@ from nexusql.sql.identifiers import quote_identifier
 
 _COLUMNS = (
     "SELECT c.name, COALESCE(TYPE_NAME(c.system_type_id), TYPE_NAME(c.user_type_id)), c.max_length, c.[precision],"
-    " c.scale, c.collation_name, c.is_identity, c.is_computed, d.definition FROM {catalogue}sys.columns AS c"
+    " c.scale, c.collation_name, c.is_identity, c.is_computed, COALESCE(d.definition, f.definition) FROM"
+    " {catalogue}sys.columns AS c"
     " LEFT JOIN {catalogue}sys.default_constraints AS d ON d.object_id = c.default_object_id"
+    " LEFT JOIN {catalogue}sys.computed_columns AS f ON f.object_id = c.object_id AND f.column_id = c.column_id"
     " WHERE c.object_id = OBJECT_ID(?) ORDER BY c.column_id"
 )
 _KEYS = (

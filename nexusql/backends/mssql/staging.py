@@ -25,14 +25,32 @@ class Stage:
         self._name = f"#nexusql_stage_{next(_serial)}"
         self._exists = False
         self.rows = 0
+        # Columns by which rows are told apart, or that replace others, and that these rows leave to the database.
+        needed = (*self._conflict.key, *self._conflict.update)
+        left = dict.fromkeys(name for name in needed if name not in target.columns)
+        self._drawn = [name for name in left if not self._is_numbered(name)]
+        self._written = [*target.columns, *(name for name in self._drawn if not table.columns[name].generated)]
+        # A number that is given later is nobody's yet.
+        self._fresh = any(name in left and self._is_numbered(name) for name in self._conflict.key)
+        self._key = () if self._fresh else self._conflict.key
+
+    def _is_numbered(self, name: str) -> bool:
+        column = self._table.columns[name]
+        return column.numbered or "NEXT VALUE FOR" in column.default.upper()
 
     def create(self, session: MssqlSession) -> None:
-        """Create the table, empty, unless it is there; columns compare as those of the target do."""
+        """Create the table, empty, unless it is there; columns compare as those of the target do, and what rows leave
+        to the database is filled as there."""
         if self.rows or self._exists:
             return
         columns = [
             f"{quote_identifier(name, SYNTAX)} {self._table.declared[name]} NULL" for name in self._target.columns
         ]
+        for name in self._drawn:
+            column = self._table.columns[name]
+            default = f" DEFAULT {column.default}" if column.default else ""
+            filled = f"AS {column.default}" if column.generated else f"{self._table.declared[name]} NULL{default}"
+            columns.append(f"{quote_identifier(name, SYNTAX)} {filled}")
         session.run(f"IF OBJECT_ID(N'tempdb..{self._name}') IS NOT NULL DROP TABLE {self._name}", None)
         session.run(f"CREATE TABLE {self._name} ({ROW} BIGINT NOT NULL PRIMARY KEY, {', '.join(columns)})", None)
         self._exists = True
@@ -57,15 +75,16 @@ class Stage:
 
     def _keys(self) -> list[tuple[str, ...]]:
         """The unique keys by which rows conflict, as far as the rows have values for them."""
-        if self._conflict.key:
-            return [self._conflict.key]
+        if self._key or self._fresh:
+            return [self._key]
         return [key for key in self._table.keys if set(key) <= set(self._target.columns)]
 
     def _merge(self, session: MssqlSession, key: tuple[str, ...]) -> tuple[int, dict[int, Any]]:
-        """One MERGE. Of rows with one key the last counts for an update, the first where conflicts are ignored."""
+        """One MERGE. Of rows with one key the last counts for an update, but for columns that an update leaves alone,
+        and the first where conflicts are ignored."""
         updates = self._conflict.action == "update"
-        columns = column_list(self._target.columns, SYNTAX)
-        values = ", ".join(f"s.{quote_identifier(name, SYNTAX)}" for name in self._target.columns)
+        columns = column_list(self._written, SYNTAX)
+        values = ", ".join(f"s.{quote_identifier(name, SYNTAX)}" for name in self._written)
         source = f"SELECT * FROM {self._name}"
         if key:
             parts = [quote_identifier(name, SYNTAX) for name in key]
@@ -73,20 +92,36 @@ class Stage:
             alone = " OR ".join(f"{part} IS NULL" for part in parts)
             parts.append(f"CASE WHEN {alone} THEN {ROW} END")
             order = f"{ROW}{' DESC' if updates else ''}"
-            numbered = f"SELECT *, ROW_NUMBER() OVER (PARTITION BY {', '.join(parts)} ORDER BY {order}) AS nexusql_n"
-            source = f"SELECT {ROW}, {columns} FROM ({numbered} FROM {self._name}) AS r WHERE nexusql_n = 1"
+            same = f"PARTITION BY {', '.join(parts)} ORDER BY"
+            laid = column_list((*self._target.columns, *self._drawn), SYNTAX)
+            taken = [ROW, *(self._taken(name, key, f"{same} {ROW}") for name in (*self._target.columns, *self._drawn))]
+            numbered = f"SELECT {', '.join(taken)}, ROW_NUMBER() OVER ({same} {order}) AS nexusql_n"
+            source = f"SELECT {ROW}, {laid} FROM ({numbered} FROM {self._name}) AS r WHERE nexusql_n = 1"
         text = f"MERGE INTO {self._table.sql} WITH (HOLDLOCK) AS t USING ({source}) AS s ON {self._match((key,))}"
         if updates and self._conflict.update:
             names = [quote_identifier(name, SYNTAX) for name in self._conflict.update]
             text += f" WHEN MATCHED THEN UPDATE SET {', '.join(f'{name} = s.{name}' for name in names)}"
         text += f" WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
-        if not updates and (self._table.triggers or self._target.returning is not None):
+        upserts = updates and bool(key)
+        if self._target.returning is not None or (self._table.triggers and not upserts):
             found = self._output(session, text)
-            return len(found), found
+            stored = len(found)
+            if upserts:  # of rows with one key all have the id of the one that counts
+                stored = stored if self._conflict.update else self._count_keys(session, key)
+                found = {**self._ids_by_key(session, key), **found}
+            return stored, found
         stored = max(session.run(f"{text};", None).rowcount, 0)
-        if updates and (self._table.triggers or not self._conflict.update):  # which count rows of their own, or none
+        # Triggers count rows of their own, and a row that is left as it is counts for none.
+        if upserts and (self._table.triggers or not self._conflict.update):
             stored = self._count_keys(session, key)
-        return stored, self._ids_by_key(session, key) if self._target.returning is not None else {}
+        return stored, {}
+
+    def _taken(self, name: str, key: tuple[str, ...], first: str) -> str:
+        """A column of the rows with one key: that of the row that counts, or of the first."""
+        quoted = quote_identifier(name, SYNTAX)
+        if self._conflict.action == "ignore" or name in (*key, *self._conflict.update):
+            return quoted
+        return f"FIRST_VALUE({quoted}) OVER ({first}) AS {quoted}"
 
     def _count_keys(self, session: MssqlSession, key: tuple[str, ...]) -> int:
         names = [quote_identifier(name, SYNTAX) for name in key]
@@ -96,7 +131,7 @@ class Stage:
         return int(number)
 
     def _output(self, session: MssqlSession, text: str) -> dict[int, Any]:
-        """Run a MERGE; the ids of the rows that it has inserted, by their numbers."""
+        """Run a MERGE; the ids of the rows that it has inserted or updated, by their numbers."""
         wanted = self._target.returning
         value = f"INSERTED.{quote_identifier(wanted, SYNTAX)}" if wanted else f"s.{ROW}"
         output = f"OUTPUT s.{ROW}, {value}"
