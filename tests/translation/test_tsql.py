@@ -295,6 +295,8 @@ RECEIPTS = {
     "TRUNCATE t CASCADE": "dropped",
     "SELECT 'a\\\nb'": "bind the text",
     "ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)": "one value more",
+    "CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a + 1) STORED, UNIQUE (b))": "one value more",
+    "CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a + 1) STORED UNIQUE)": "one value more",
     "SELECT * FROM t FOR NO KEY UPDATE": "stronger lock",
 }
 

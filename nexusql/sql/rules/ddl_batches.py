@@ -15,6 +15,7 @@ from nexusql.sql.templates import copy
 from nexusql.sql.tokens import Tokens
 
 _LONGEST = 128
+_NULL_COUNTS = "NULL is one value more for this key here; a unique index leaves it out"
 NO_INDEX = 53_701  # the number of the error for an index that is not there; the server's own is 3701
 
 
@@ -121,15 +122,19 @@ class TableBatch:
         made: list[str] = []
         for column in table.columns:
             clause = column.clause("UNIQUE")
-            if clause is not None and _may_be_null(table, column):
+            if clause is not None and column.clause("GENERATED"):
+                rewrite.note(_NULL_COUNTS, clause.body)
+            elif clause is not None and _may_be_null(table, column):
                 edits.drop(clause.start, clause.end)
                 made.append(self._index(rewrite, table, clause, [tokens[column.start].text]))
         for constraint in table.constraints:
             clause = constraint.clauses[0]
-            if clause.kind == "UNIQUE" and table.altered:  # a CONSTRAINT can be dropped by its name, an index cannot
-                rewrite.note("NULL is one value more for this key here; a unique index leaves it out", clause.body)
             columns = [column for column in table.columns if column.name in constraint.columns]
-            if clause.kind == "UNIQUE" and any(_may_be_null(table, column) for column in columns) and not table.altered:
+            # A CONSTRAINT can be dropped by its name, an index cannot; and none may have a computed column in its WHERE.
+            stays = table.altered or any(column.clause("GENERATED") for column in columns)
+            if clause.kind == "UNIQUE" and stays:
+                rewrite.note(_NULL_COUNTS, clause.body)
+            elif clause.kind == "UNIQUE" and any(_may_be_null(table, column) for column in columns):
                 _drop_item(tokens, constraint.start, constraint.end, edits)
                 made.append(self._index(rewrite, table, clause, [tokens[column.start].text for column in columns]))
         return made
