@@ -19,6 +19,7 @@ from tds_types import Reader, Type, declared
 VERSION = "16.0.4105.2"
 PASSWORD = "S3cret of the wire"
 BEGUN, COMMITTED, ROLLED_BACK = 8, 9, 10
+TERMINATED = frozenset((2627, 2601, 547, 515, 8152, 2628, 8134))  # the server says so behind these
 _ROWS_BETWEEN_LISTENING = 100
 
 
@@ -285,6 +286,8 @@ class Session(threading.Thread):
                 self._rows([(name, declared(kind)) for name, kind in columns.items()], rows, token, more)
             case Fault(number, text, severity, state):
                 self._say(tds.message(0xAA, number, severity, text))
+                if number in TERMINATED:
+                    self._say(tds.message(0xAB, 3621, 0, "The statement has been terminated."))
                 self._fail(state)
                 self._say(tds.done(token, more | tds.ERROR))
                 return tds.ERROR

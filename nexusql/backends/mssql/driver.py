@@ -18,7 +18,7 @@ from nexusql.backends.mssql.cursor import MssqlCursor
 from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
 from nexusql.backends.mssql.numbering import NEEDS_ANNOUNCEMENT, NOT_ANNOUNCED, inserted_table, run_announced
 from nexusql.backends.mssql.parameters import ParameterTypes
-from nexusql.backends.mssql.session import MssqlSession, Result
+from nexusql.backends.mssql.session import CANCELLED, MssqlSession, Result
 from nexusql.backends.mssql.syntax import SYNTAX, lexical
 from nexusql.backends.mssql.triggers import NEEDS_INTO, detour, run_around
 from nexusql.backends.mssql.values import MssqlValues
@@ -46,7 +46,6 @@ AT_LEAST = 14  # SQL Server 2017
 AZURE = frozenset({5, 6, 8, 9, 11, 12})  # editions whose version says nothing: EngineEdition of SERVERPROPERTY
 CLOSE_SECONDS = 1.0
 CANCEL_SECONDS = 5.0
-CANCELLED = "HY008"
 LONGEST_SAVEPOINT = 32
 YEARS = {14: "2017", 15: "2019", 16: "2022", 17: "2025"}
 

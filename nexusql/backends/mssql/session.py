@@ -1,6 +1,7 @@
 """A pyodbc connection with what is known about its session, and the result of a statement."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -8,25 +9,34 @@ import pyodbc
 
 from nexusql.backends.base import Status
 
+CANCELLED = "HY008"
+# What drivers say of a statement that was cancelled between two of their calls: it was in no state for the next one.
+_OUT_OF_TURN = frozenset({"HY010", "24000"})
+
 
 class Result:
     """What a statement has given: its first set of rows, or else the number of rows that its first part has affected.
 
     The errors of a batch's later parts come when these are asked for, so all of them are, once the rows are read.
+    A statement that was cancelled raises, also where the driver is silent about it: Microsoft's gives the rows that
+    were under way, and no error.
     """
 
-    __slots__ = ("_cursor", "description", "rowcount")
+    __slots__ = ("_cursor", "_session", "description", "rowcount")
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, session: "MssqlSession", cursor: Any) -> None:
+        self._session = session
         self._cursor = cursor
         self.description: Sequence[Sequence[Any]] | None = cursor.description
         self.rowcount = cursor.rowcount
-        while self.description is None and cursor.nextset():
+        known = session.cancels if self.rowcount >= 0 else 0  # came too late for what has been counted
+        while self.description is None and self._read(cursor.nextset):
             self.description = cursor.description
             if self.rowcount < 0:
                 self.rowcount = cursor.rowcount
         if self.description is None:
-            cursor.close()
+            session.end(cursor)
+            session.check_cancelled(known)
         elif not all(column[0] for column in self.description):
             # The server gives an expression no name, so that all of them would have one.
             self.description = [(c[0] or f"column{n}", *c[1:]) for n, c in enumerate(self.description, 1)]
@@ -35,24 +45,34 @@ class Result:
         """All rows of the set."""
         if self.description is None:
             return []
-        rows: Sequence[Any] = self._cursor.fetchall()
+        rows: Sequence[Any] = self._read(self._cursor.fetchall)
         self.drain()
         return rows
 
     def fetchmany(self, size: int) -> Sequence[Any]:
         """The next rows of the set."""
-        rows: Sequence[Any] = self._cursor.fetchmany(size)
+        rows: Sequence[Any] = self._read(self._cursor.fetchmany, size)
+        self._session.check_cancelled()
         return rows
 
     def drain(self) -> None:
         """Read over what comes behind the rows. Raises the error of a later part."""
-        while self._cursor.nextset():
+        while self._read(self._cursor.nextset):
             pass
-        self._cursor.close()
+        self._session.end(self._cursor)
+        self._session.check_cancelled()
+
+    def _read(self, read: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return read(*args)
+        except pyodbc.Error as error:
+            if error.args[0] in _OUT_OF_TURN:
+                self._session.check_cancelled()
+            raise
 
     def close(self) -> None:
         """Leave what has not been read."""
-        self._cursor.close()
+        self._session.end(self._cursor)
 
 
 class MssqlSession:
@@ -66,7 +86,9 @@ class MssqlSession:
         self.status = Status.IDLE
         self.isolated = False  # a level of isolation was set for the open transaction
         self.product = 0  # the server's major version
+        self.cancels = 0  # of the last statement
         self._running: Any = None
+        self._turn = threading.Lock()  # a statement must not be freed while another thread cancels it
 
     @property
     def closed(self) -> bool:
@@ -78,16 +100,30 @@ class MssqlSession:
         cursor = self.odbc.cursor()
         if sizes is not None:
             cursor.setinputsizes(sizes)
-        self._running = cursor
+        with self._turn:
+            self._running = cursor
+            self.cancels = 0
         if args:
             cursor.execute(text, args)
         else:
             cursor.execute(text)
-        return Result(cursor)
+        return Result(self, cursor)
+
+    def end(self, cursor: Any) -> None:
+        """Free a statement; nothing cancels it any more."""
+        with self._turn:
+            self._running = None
+            cursor.close()
+
+    def check_cancelled(self, known: int = 0) -> None:
+        """Raise the error that the driver should have raised, where the statement was cancelled more often."""
+        if self.cancels > known:
+            raise pyodbc.OperationalError(CANCELLED, f"[{CANCELLED}] Operation canceled")
 
     def cancel(self) -> None:
         """Have the server end the statement that another thread waits for."""
-        running = self._running
-        if running is not None:
-            with suppress(pyodbc.Error):  # it has ended already
-                running.cancel()
+        with self._turn:
+            if self._running is not None:
+                self.cancels += 1
+                with suppress(pyodbc.Error):  # it has ended already
+                    self._running.cancel()
