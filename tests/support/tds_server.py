@@ -59,9 +59,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Wait:
-    """The server works, until the client gives up or this time is over."""
+    """The server works, until this time is over or the client gives up, which one that is deaf does not hear."""
 
     seconds: float = 20.0
+    deaf: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Server:
     def __post_init__(self) -> None:
         self._rules: list[tuple[re.Pattern[str], Answer]] = []
         self.numbers = count(51)
+        self.ended = threading.Event()
         self.on("^SET ", None)
         self.on("SERVERPROPERTY", Rows(dict.fromkeys("vebq", "nvarchar(128)"), [(VERSION, "2", None, "1")]))
         self.on("^BEGIN TRAN", Turn(BEGUN))
@@ -146,6 +148,7 @@ class Server:
                 session.start()
 
     def __exit__(self, *_: object) -> None:
+        self.ended.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(10)
@@ -297,9 +300,12 @@ class Session(threading.Thread):
             case Turn(what):
                 self._turn(what)
                 self._say(tds.done(token, more))
-            case Wait(seconds):
+            case Wait(seconds, deaf):
                 self.channel.flush(tds.ANSWER)
-                self.channel.listen(seconds)
+                if deaf:
+                    self.server.ended.wait(seconds)
+                else:
+                    self.channel.listen(seconds)
                 self._say(tds.done(token, more))
             case Drop(reset):
                 self.channel.flush(tds.ANSWER)

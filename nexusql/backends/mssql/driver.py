@@ -15,7 +15,7 @@ from nexusql.backends.errors import driver_error
 from nexusql.backends.mssql.bulk import MssqlBulk
 from nexusql.backends.mssql.connecting import open_session
 from nexusql.backends.mssql.cursor import MssqlCursor
-from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
+from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING, VAGUE
 from nexusql.backends.mssql.numbering import NEEDS_ANNOUNCEMENT, NOT_ANNOUNCED, inserted_table, run_announced
 from nexusql.backends.mssql.parameters import ParameterTypes
 from nexusql.backends.mssql.session import CANCELLED, MssqlSession, Result
@@ -116,10 +116,9 @@ class MssqlBackend(CommonBackend):
     def close(self, raw: Raw) -> None:
         """Close; what another thread waits for on this session is cancelled."""
         if not raw.closed:
-            raw.cancel()
             # The driver's classes say least of all what closing under another thread's feet gives.
             with suppress(Exception):
-                within(CLOSE_SECONDS, raw.odbc.close, lambda _: None)
+                within(CLOSE_SECONDS, raw.close, lambda _: None)
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """Have the driver stop it (https://learn.microsoft.com/sql/odbc/reference/syntax/sqlcancel-function);
@@ -222,7 +221,7 @@ class MssqlBackend(CommonBackend):
         kind = _kind(error, sqlstate, code)
         if raw is None and kind in (ConnectionLost, QueryTimeout):
             kind = OperationalError  # there has been none to lose, and no query
-        elif raw is not None and (raw.closed or sqlstate == "08001"):
+        elif raw is not None and (raw.closed or sqlstate == "08001" or (sqlstate in VAGUE and not code and _is_lost(raw))):
             kind = ConnectionLost
         mapped = driver_error(kind, error, sqlstate=sqlstate, code=code, sql=sql)
         if raw is not None and raw.status is not Status.IDLE:
@@ -312,6 +311,15 @@ def _kind(error: Exception, sqlstate: str | None, code: int | None) -> type[Erro
     if found is None or ((sqlstate or "")[:2] in ("08", "HY") and sqlstate != "HY000"):
         found = BY_SQLSTATE.get(sqlstate or "") or found
     return found or _category(error)
+
+
+def _is_lost(raw: MssqlSession) -> bool:
+    """Whether the session takes no statement any more."""
+    try:
+        raw.run("SELECT 1", None).fetchall()
+    except pyodbc.Error:
+        return True
+    return False
 
 
 def _survives(raw: MssqlSession) -> bool:

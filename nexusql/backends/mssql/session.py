@@ -83,17 +83,13 @@ class MssqlSession:
 
     def __init__(self, odbc: pyodbc.Connection) -> None:
         self.odbc = odbc
+        self.closed = False  # here
         self.status = Status.IDLE
         self.isolated = False  # a level of isolation was set for the open transaction
         self.product = 0  # the server's major version
         self.cancels = 0  # of the last statement
         self._running: Any = None
         self._turn = threading.Lock()  # a statement must not be freed while another thread cancels it
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has been closed here."""
-        return bool(self.odbc.closed)
 
     def run(self, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None = None) -> Result:
         """Run driver text; `sizes` are types of the parameters, as Cursor.setinputsizes takes them."""
@@ -127,3 +123,9 @@ class MssqlSession:
                 self.cancels += 1
                 with suppress(pyodbc.Error):  # it has ended already
                     self._running.cancel()
+
+    def close(self) -> None:
+        """Cancel what another thread waits for, and close. Both wait for a server that says nothing."""
+        self.closed = True
+        self.cancel()
+        self.odbc.close()
