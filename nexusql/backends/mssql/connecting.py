@@ -91,7 +91,7 @@ def connection_string(config: ConnectionConfig, installed: Iterable[str]) -> tup
     attributes.update(_tls(config, driver, level, lowered))
     if not config.username and "Authentication" not in attributes and not _is_freetds(driver):
         attributes.setdefault("Trusted_Connection", "yes")
-    return write_attributes(attributes), query_timeout
+    return write_attributes(attributes, doubles=not _is_freetds(driver)), query_timeout
 
 
 def _is_freetds(driver: str) -> bool:
