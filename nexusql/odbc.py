@@ -54,5 +54,7 @@ def write_attributes(attributes: Mapping[str, str], *, doubles: bool = True) -> 
         elif re.fullmatch(r"[^\s;{][^;]*(?<!\s)", value):
             pieces.append(f"{name}={value}")
         else:
-            raise ConfigError(f"{name} has a closing brace and what only braces can hold, which this driver cannot be told")
+            raise ConfigError(
+                f"{name} has a closing brace and what only braces can hold, which this driver cannot be told"
+            )
     return ";".join(pieces) + ";"

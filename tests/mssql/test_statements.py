@@ -25,10 +25,10 @@ def test_a_text_that_meets_a_varchar_column_is_sent_as_one(db: DatabaseManager, 
     described, run = server.sent[-2:]
     assert described[1] == ("SELECT a FROM t WHERE v = @nexusql_1 AND n = @nexusql_2 AND i = @nexusql_3",)
     assert run[0] == "SELECT a FROM t WHERE v = ? AND n = ? AND i = ?"
-    assert server.sizes[-1] == [(pyodbc.SQL_VARCHAR, 3, 0), None, None]
+    assert server.sizes[-1] == [(pyodbc.SQL_VARCHAR, 8000, 0), None, None]
     db.execute(sql, {"v": "other", "n": "abc", "i": 5})
     assert [text for text, _ in server.sent].count(described[0]) == 1
-    assert server.sizes[-1] == [(pyodbc.SQL_VARCHAR, 5, 0), None, None]
+    assert server.sizes[-1] == [(pyodbc.SQL_VARCHAR, 8000, 0), None, None]
 
 
 def test_a_text_that_is_not_ascii_stays_unicode(db: DatabaseManager, server: Server) -> None:

@@ -14,9 +14,21 @@ MORE, ERROR, COUNT, ATTENDED = 0x01, 0x02, 0x10, 0x20
 PACKET_SIZE = 4096
 
 _PROCEDURES = {
-    **{1: "sp_cursor", 2: "sp_cursoropen", 3: "sp_cursorprepare", 4: "sp_cursorexecute", 5: "sp_cursorprepexec"},
-    **{6: "sp_cursorunprepare", 7: "sp_cursorfetch", 8: "sp_cursoroption", 9: "sp_cursorclose", 10: "sp_executesql"},
-    **{11: "sp_prepare", 12: "sp_execute", 13: "sp_prepexec", 14: "sp_prepexecrpc", 15: "sp_unprepare"},
+    1: "sp_cursor",
+    2: "sp_cursoropen",
+    3: "sp_cursorprepare",
+    4: "sp_cursorexecute",
+    5: "sp_cursorprepexec",
+    6: "sp_cursorunprepare",
+    7: "sp_cursorfetch",
+    8: "sp_cursoroption",
+    9: "sp_cursorclose",
+    10: "sp_executesql",
+    11: "sp_prepare",
+    12: "sp_execute",
+    13: "sp_prepexec",
+    14: "sp_prepexecrpc",
+    15: "sp_unprepare",
 }
 
 
@@ -59,6 +71,7 @@ class Login:
     database: str
     server: str
     application: str
+    library: str
     encrypted: bool
 
 
@@ -91,8 +104,8 @@ def read_login(data: bytes, encrypted: bool) -> Login:
 
     hidden = text(44)
     password = bytes((byte ^ 0xA5) >> 4 | ((byte ^ 0xA5) << 4 & 0xF0) for byte in hidden)
-    user, application, server, database = (text(at).decode("utf-16-le") for at in (40, 48, 52, 68))
-    return Login(user, password.decode("utf-16-le"), database, server, application, encrypted)
+    user, application, server, library, database = (text(at).decode("utf-16-le") for at in (40, 48, 52, 60, 68))
+    return Login(user, password.decode("utf-16-le"), database, server, application, library, encrypted)
 
 
 def read_headers(reader: Reader) -> int:
@@ -165,7 +178,9 @@ def message(token: int, number: int, severity: int, text: str) -> bytes:
 
 def done(token: int, status: int, count: int | None = None) -> bytes:
     """DONE (0xFD), DONEPROC (0xFE) or DONEINPROC (0xFF)."""
-    return struct.pack("<BHHQ", token, status | (0 if count is None else COUNT), 0xC1 if count is None else 0xC3, count or 0)
+    return struct.pack(
+        "<BHHQ", token, status | (0 if count is None else COUNT), 0xC1 if count is None else 0xC3, count or 0
+    )
 
 
 def columns(described: Sequence[tuple[str, Type]]) -> bytes:
@@ -187,5 +202,9 @@ def returned(status: int) -> bytes:
 def returned_value(name: str, kind: Type, value: Any) -> bytes:
     """RETURNVALUE of an output parameter."""
     return (
-        struct.pack("<BH", 0xAC, 0) + text_behind_length(name, 1) + struct.pack("<BIH", 1, 0, 0) + kind.info + kind.encode(value)
+        struct.pack("<BH", 0xAC, 0)
+        + text_behind_length(name, 1)
+        + struct.pack("<BIH", 1, 0, 0)
+        + kind.info
+        + kind.encode(value)
     )

@@ -15,20 +15,51 @@ UNLIMITED = 0xFFFF
 _PIECE = 4096  # bytes of a long value that go together
 
 _CODES = {
-    **{"uniqueidentifier": 0x24, "date": 0x28, "time": 0x29, "datetime2": 0x2A, "datetimeoffset": 0x2B},
-    **{"int": 0x26, "bit": 0x68, "decimal": 0x6A, "numeric": 0x6C, "float": 0x6D, "money": 0x6E, "datetime": 0x6F},
-    **{"varbinary": 0xA5, "varchar": 0xA7, "binary": 0xAD, "char": 0xAF, "nvarchar": 0xE7, "nchar": 0xEF},
-    **{"ntext": 0x63, "text": 0x23, "image": 0x22},
+    "uniqueidentifier": 0x24,
+    "date": 0x28,
+    "time": 0x29,
+    "datetime2": 0x2A,
+    "datetimeoffset": 0x2B,
+    "int": 0x26,
+    "bit": 0x68,
+    "decimal": 0x6A,
+    "numeric": 0x6C,
+    "float": 0x6D,
+    "money": 0x6E,
+    "datetime": 0x6F,
+    "varbinary": 0xA5,
+    "varchar": 0xA7,
+    "binary": 0xAD,
+    "char": 0xAF,
+    "nvarchar": 0xE7,
+    "nchar": 0xEF,
+    "ntext": 0x63,
+    "text": 0x23,
+    "image": 0x22,
 }
 _NAMES = {code: name for name, code in _CODES.items()}
 # Types without NULL, and what they are called with it.
 _FIXED = {
-    **{0x30: (0x26, 1), 0x34: (0x26, 2), 0x38: (0x26, 4), 0x7F: (0x26, 8), 0x32: (0x68, 1), 0x3B: (0x6D, 4)},
-    **{0x3E: (0x6D, 8), 0x3C: (0x6E, 8), 0x7A: (0x6E, 4), 0x3D: (0x6F, 8), 0x3A: (0x6F, 4)},
+    0x30: (0x26, 1),
+    0x34: (0x26, 2),
+    0x38: (0x26, 4),
+    0x7F: (0x26, 8),
+    0x32: (0x68, 1),
+    0x3B: (0x6D, 4),
+    0x3E: (0x6D, 8),
+    0x3C: (0x6E, 8),
+    0x7A: (0x6E, 4),
+    0x3D: (0x6F, 8),
+    0x3A: (0x6F, 4),
 }
 _SIZED = {
-    **{("int", 1): "tinyint", ("int", 2): "smallint", ("int", 4): "int", ("int", 8): "bigint"},
-    **{("float", 4): "real", ("money", 4): "smallmoney", ("datetime", 4): "smalldatetime"},
+    ("int", 1): "tinyint",
+    ("int", 2): "smallint",
+    ("int", 4): "int",
+    ("int", 8): "bigint",
+    ("float", 4): "real",
+    ("money", 4): "smallmoney",
+    ("datetime", 4): "smalldatetime",
 }
 _BY_NAME = {told: (name, size) for (name, size), told in _SIZED.items()}
 _SIZES = {"uniqueidentifier": 16, "bit": 1, "float": 8, "money": 8, "datetime": 8, "decimal": 17, "numeric": 17}
@@ -196,7 +227,7 @@ def _clock_size(kind: Type) -> int:
 
 def _encode_clock(value: time | datetime, kind: Type) -> bytes:
     seconds = (value.hour * 60 + value.minute) * 60 + value.second
-    ticks = (seconds * 10**6 + value.microsecond) * 10 // 10 ** (7 - kind.scale)
+    ticks: int = (seconds * 10**6 + value.microsecond) * 10 // 10 ** (7 - kind.scale)
     return ticks.to_bytes(_clock_size(kind), "little")
 
 
@@ -279,8 +310,11 @@ _ENCODE: dict[str, Callable[[Any, Type], bytes]] = {
     **dict.fromkeys(("varchar", "char"), _narrow),
     **dict.fromkeys(("nvarchar", "nchar"), _wide),
     **dict.fromkeys(("varbinary", "binary"), lambda value, kind: bytes(value)),
-    **{"time": _encode_clock, "datetime2": _encode_datetime2, "datetimeoffset": _encode_datetimeoffset},
-    **{"datetime": _encode_datetime, "money": _encode_money},
+    "time": _encode_clock,
+    "datetime2": _encode_datetime2,
+    "datetimeoffset": _encode_datetimeoffset,
+    "datetime": _encode_datetime,
+    "money": _encode_money,
 }
 _DECODE: dict[str, Callable[[bytes, Type], Any]] = {
     "int": _as_int,
@@ -292,6 +326,9 @@ _DECODE: dict[str, Callable[[bytes, Type], Any]] = {
     **dict.fromkeys(("varchar", "char", "text"), lambda raw, kind: raw.decode("cp1252")),
     **dict.fromkeys(("nvarchar", "nchar", "ntext"), lambda raw, kind: raw.decode("utf-16-le", "surrogatepass")),
     **dict.fromkeys(("varbinary", "binary", "image"), lambda raw, kind: raw),
-    **{"time": _decode_clock, "datetime2": _decode_datetime2, "datetimeoffset": _decode_datetimeoffset},
-    **{"datetime": _decode_datetime, "money": _decode_money},
+    "time": _decode_clock,
+    "datetime2": _decode_datetime2,
+    "datetimeoffset": _decode_datetimeoffset,
+    "datetime": _decode_datetime,
+    "money": _decode_money,
 }

@@ -221,7 +221,9 @@ class MssqlBackend(CommonBackend):
         kind = _kind(error, sqlstate, code)
         if raw is None and kind in (ConnectionLost, QueryTimeout):
             kind = OperationalError  # there has been none to lose, and no query
-        elif raw is not None and (raw.closed or sqlstate == "08001" or (sqlstate in VAGUE and not code and _is_lost(raw))):
+        elif raw is not None and (
+            raw.closed or sqlstate == "08001" or (sqlstate in VAGUE and not code and _is_lost(raw))
+        ):
             kind = ConnectionLost
         mapped = driver_error(kind, error, sqlstate=sqlstate, code=code, sql=sql)
         if raw is not None and raw.status is not Status.IDLE:

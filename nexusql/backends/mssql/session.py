@@ -96,6 +96,9 @@ class MssqlSession:
         cursor = self.odbc.cursor()
         if sizes is not None:
             cursor.setinputsizes(sizes)
+            if args and None in args:
+                # For a None the driver asks the server what type it has, whatever was said of it.
+                args = [pyodbc.BinaryNull if v is None and size else v for v, size in zip(args, sizes, strict=True)]
         with self._turn:
             self._running = cursor
             self.cancels = 0
