@@ -6,12 +6,13 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 from uuid import UUID
 
 COLLATION = bytes.fromhex("0904d00034")  # SQL_Latin1_General_CP1_CI_AS, whose code page is 1252
 UNLIMITED = 0xFFFF
+_EXACT = Context(prec=60)
 _PIECE = 4096  # bytes of a long value that go together
 
 _CODES = {
@@ -212,7 +213,7 @@ def _read_long(data: Reader) -> bytes | None:
 
 
 def _encode_decimal(value: Any, kind: Type) -> bytes:
-    number = int(Decimal(value).scaleb(kind.scale))
+    number = int(_EXACT.scaleb(Decimal(value), kind.scale))
     return bytes([number >= 0]) + abs(number).to_bytes(16, "little")
 
 
