@@ -18,7 +18,7 @@ from nexusql.backends.mssql.cursor import MssqlCursor
 from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING, VAGUE
 from nexusql.backends.mssql.numbering import NEEDS_ANNOUNCEMENT, NOT_ANNOUNCED, inserted_table, run_announced
 from nexusql.backends.mssql.parameters import ParameterTypes
-from nexusql.backends.mssql.session import CANCELLED, MssqlSession, Result
+from nexusql.backends.mssql.session import CANCELLED, MssqlSession, Result, codes
 from nexusql.backends.mssql.syntax import SYNTAX, lexical
 from nexusql.backends.mssql.triggers import NEEDS_INTO, detour, run_around
 from nexusql.backends.mssql.values import MssqlValues
@@ -49,9 +49,6 @@ CANCEL_SECONDS = 5.0
 LONGEST_SAVEPOINT = 32
 YEARS = {14: "2017", 15: "2019", 16: "2022", 17: "2025"}
 
-# "[42000] [Microsoft][ODBC Driver 18 ..]text (1205) (SQLExecDirectW)"; what a later record of the same error says comes
-# behind, without the name of a function.
-_NUMBER = re.compile(r".*\((-?\d+)\) \(SQL\w+\)", re.DOTALL)
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INSPECT = (
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), CAST(SERVERPROPERTY('EngineEdition') AS INT),"
@@ -131,7 +128,7 @@ class MssqlBackend(CommonBackend):
             try:
                 raw.run("SELECT 1", None).fetchall()
             except pyodbc.Error as error:
-                if _codes(error)[0] != CANCELLED:
+                if codes(error)[0] != CANCELLED:
                     raise
 
     def cut(self, raw: Raw) -> None:
@@ -149,7 +146,7 @@ class MssqlBackend(CommonBackend):
         try:
             return _run(raw, text, args, sizes)
         except pyodbc.Error as error:
-            way = detour(text, lexical(SessionModes())) if _codes(error)[1] == NEEDS_INTO else None
+            way = detour(text, lexical(SessionModes())) if codes(error)[1] == NEEDS_INTO else None
             if way is None:
                 raise
         return run_around(raw, way, lambda run: _run(raw, run, args, sizes))
@@ -217,7 +214,7 @@ class MssqlBackend(CommonBackend):
             return error
         if not isinstance(error, pyodbc.Error):
             return error_of_python(error, sql)
-        sqlstate, code = _codes(error)
+        sqlstate, code = codes(error)
         kind = _kind(error, sqlstate, code)
         if raw is None and kind in (ConnectionLost, QueryTimeout):
             kind = OperationalError  # there has been none to lose, and no query
@@ -276,12 +273,12 @@ def _run(raw: MssqlSession, text: str, args: Sequence[Any] | None, sizes: Sequen
         return raw.run(text, args, sizes)
     except pyodbc.Error as error:
         failed = error
-    table = inserted_table(text, lexical(SessionModes())) if _codes(failed)[1] == NEEDS_ANNOUNCEMENT else None
+    table = inserted_table(text, lexical(SessionModes())) if codes(failed)[1] == NEEDS_ANNOUNCEMENT else None
     if table is not None:
         try:
             return run_announced(raw, table, text, args, sizes)
         except pyodbc.Error as error:
-            if _codes(error)[1] not in NOT_ANNOUNCED:
+            if codes(error)[1] not in NOT_ANNOUNCED:
                 raise
     raise failed
 
@@ -294,14 +291,6 @@ def _savepoint(name: str) -> str:
     if len(plain) > LONGEST_SAVEPOINT or not _PLAIN_NAME.fullmatch(plain):
         plain = f"sp_{hashlib.sha256(plain.encode()).hexdigest()[:28]}"
     return f"[{plain}]"
-
-
-def _codes(error: Exception) -> tuple[str | None, int | None]:
-    """The SQLSTATE of an error, and the server's number, None where there is none."""
-    sqlstate, text = (*map(str, error.args), "", "")[:2]
-    found = _NUMBER.match(text)
-    code = int(found[1]) if found else 0
-    return (sqlstate if len(sqlstate) == 5 else None), code or None
 
 
 def _kind(error: Exception, sqlstate: str | None, code: int | None) -> type[Error]:
@@ -318,7 +307,7 @@ def _kind(error: Exception, sqlstate: str | None, code: int | None) -> type[Erro
 def _is_lost(raw: MssqlSession) -> bool:
     """Whether the session takes no statement any more."""
     try:
-        raw.run("SELECT 1", None).fetchall()
+        raw.ask("SELECT 1")
     except pyodbc.Error:
         return True
     return False
@@ -327,7 +316,7 @@ def _is_lost(raw: MssqlSession) -> bool:
 def _survives(raw: MssqlSession) -> bool:
     """Whether the open transaction can go on, which XACT_STATE() tells; where it cannot be asked, it is unknown."""
     try:
-        ((state,),) = raw.run("SELECT XACT_STATE()", None).fetchall()
+        ((state,),) = raw.ask("SELECT XACT_STATE()")
     except pyodbc.Error:
         raw.status = Status.UNKNOWN
         return False

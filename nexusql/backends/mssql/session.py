@@ -1,17 +1,35 @@
 """A pyodbc connection with what is known about its session, and the result of a statement."""
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 import pyodbc
 
 from nexusql.backends.base import Status
 
+T = TypeVar("T")
+
 CANCELLED = "HY008"
-# What drivers say of a statement that was cancelled between two of their calls: it was in no state for the next one.
-_OUT_OF_TURN = frozenset({"HY010", "24000"})
+AGAIN = 0.1  # seconds after which a statement that goes on is cancelled again
+# Seconds after which a call of the driver waits for the server, and does nothing else that a cancel could upset.
+WAITS = 0.05
+PIECE = 100  # rows that are read by one call, which takes far less than that unless it waits
+
+# "[42000] [Microsoft][ODBC Driver 18 ..]text (1205) (SQLExecDirectW)"; what a later record of the same error says comes
+# behind, without the name of a function.
+_NUMBER = re.compile(r".*\((-?\d+)\) \(SQL\w+\)", re.DOTALL)
+
+
+def codes(error: Exception) -> tuple[str | None, int | None]:
+    """The SQLSTATE of an error, and the server's number, None where there is none."""
+    sqlstate, text = (*map(str, error.args), "", "")[:2]
+    found = _NUMBER.match(text)
+    code = int(found[1]) if found else 0
+    return (sqlstate if len(sqlstate) == 5 else None), code or None
 
 
 class Result:
@@ -30,13 +48,14 @@ class Result:
         self.description: Sequence[Sequence[Any]] | None = cursor.description
         self.rowcount = cursor.rowcount
         known = session.cancels if self.rowcount >= 0 else 0  # came too late for what has been counted
-        while self.description is None and self._read(cursor.nextset):
+        while self.description is None and session.call(cursor.nextset):
             self.description = cursor.description
             if self.rowcount < 0:
                 self.rowcount = cursor.rowcount
         if self.description is None:
-            session.end(cursor)
-            session.check_cancelled(known)
+            self.close()
+            if session.cancels > known:
+                raise was_cancelled()
         elif not all(column[0] for column in self.description):
             # The server gives an expression no name, so that all of them would have one.
             self.description = [(c[0] or f"column{n}", *c[1:]) for n, c in enumerate(self.description, 1)]
@@ -45,34 +64,40 @@ class Result:
         """All rows of the set."""
         if self.description is None:
             return []
-        rows: Sequence[Any] = self._read(self._cursor.fetchall)
+        rows: list[Any] = []
+        while piece := self._read(self._cursor.fetchmany, PIECE):
+            rows += piece
         self.drain()
         return rows
 
     def fetchmany(self, size: int) -> Sequence[Any]:
         """The next rows of the set."""
-        rows: Sequence[Any] = self._read(self._cursor.fetchmany, size)
-        self._session.check_cancelled()
+        rows: list[Any] = []
+        while len(rows) < size and (piece := self._read(self._cursor.fetchmany, min(size - len(rows), PIECE))):
+            rows += piece
         return rows
 
     def drain(self) -> None:
         """Read over what comes behind the rows. Raises the error of a later part."""
         while self._read(self._cursor.nextset):
             pass
-        self._session.end(self._cursor)
-        self._session.check_cancelled()
+        self.close()
 
-    def _read(self, read: Callable[..., Any], *args: Any) -> Any:
+    def _read(self, read: Callable[..., T], *args: Any) -> T:
         try:
-            return read(*args)
-        except pyodbc.Error as error:
-            if error.args[0] in _OUT_OF_TURN:
-                self._session.check_cancelled()
+            given = self._session.call(read, *args)
+            self._session.stop_where_asked()
+        except BaseException:
+            with suppress(pyodbc.Error):  # the session may be gone
+                self.close()
             raise
+        return given
 
     def close(self) -> None:
         """Leave what has not been read."""
-        self._session.end(self._cursor)
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            self._session.end(cursor)
 
 
 class MssqlSession:
@@ -87,48 +112,98 @@ class MssqlSession:
         self.status = Status.IDLE
         self.isolated = False  # a level of isolation was set for the open transaction
         self.product = 0  # the server's major version
-        self.cancels = 0  # of the last statement
+        self.cancels = 0  # of the last statement, by way of the server
+        self._asked = False  # to stop the last statement
         self._running: Any = None
-        self._turn = threading.Lock()  # a statement must not be freed while another thread cancels it
+        self._since = 0.0  # when the call of the driver began that is under way
+        # Drivers crash where a statement is cancelled by another thread while it is used or freed and does not wait for
+        # the server, and where its connection is closed meanwhile.
+        self._using = threading.Lock()
+        self._cancelling = threading.Lock()  # taken after the other
 
-    def run(self, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None = None) -> Result:
-        """Run driver text; `sizes` are types of the parameters, as Cursor.setinputsizes takes them."""
-        cursor = self.odbc.cursor()
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """A call of the driver. Raises its errors, and one for a session that is closed."""
+        with self._using:
+            if self.closed:
+                raise pyodbc.ProgrammingError("08003", "[08003] The session is closed")
+            with self._cancelling:
+                self._since = monotonic()
+            try:
+                return function(*args)
+            except pyodbc.Error as error:
+                # What drivers say of a statement that was cancelled between two of their steps is of many kinds.
+                sqlstate, code = codes(error)
+                if self.cancels and code is None and (sqlstate or "")[:2] != "08":
+                    raise was_cancelled() from error
+                raise
+            finally:
+                self._since = 0.0
+
+    def ask(self, text: str) -> Sequence[Any]:
+        """The rows of a question about the session itself, which no cancel hits."""
+        return self.run(text, None, firm=True).fetchall()
+
+    def run(
+        self, text: str, args: Sequence[Any] | None, sizes: Sequence[Any] | None = None, *, firm: bool = False
+    ) -> Result:
+        """Run driver text; `sizes` are types of the parameters, as Cursor.setinputsizes takes them. What is `firm` is
+        not to be cancelled."""
+        cursor = self.call(self.odbc.cursor)
         if sizes is not None:
             cursor.setinputsizes(sizes)
             if args and None in args:
                 # For a None the driver asks the server what type it has, whatever was said of it.
-                args = [pyodbc.BinaryNull if v is None and size else v for v, size in zip(args, sizes, strict=True)]
-        with self._turn:
-            self._running = cursor
-            self.cancels = 0
-        if args:
-            cursor.execute(text, args)
-        else:
-            cursor.execute(text)
-        return Result(self, cursor)
+                pairs = zip(args, sizes, strict=True)
+                args = [pyodbc.BinaryNull if value is None and size else value for value, size in pairs]
+        with self._cancelling:
+            self._running, self.cancels, self._asked = None if firm else cursor, 0, False
+        try:
+            if args:
+                self.call(cursor.execute, text, args)
+            else:
+                self.call(cursor.execute, text)
+            return Result(self, cursor)
+        except BaseException:
+            with suppress(pyodbc.Error):  # it may be closed already, or the session gone
+                self.end(cursor)
+            raise
 
     def end(self, cursor: Any) -> None:
         """Free a statement; nothing cancels it any more."""
-        with self._turn:
+        with self._using, self._cancelling:
             self._running = None
-            cursor.close()
+            if not self.closed:
+                cursor.close()
 
-    def check_cancelled(self, known: int = 0) -> None:
-        """Raise the error that the driver should have raised, where the statement was cancelled more often."""
-        if self.cancels > known:
-            raise pyodbc.OperationalError(CANCELLED, f"[{CANCELLED}] Operation canceled")
+    def stop_where_asked(self) -> None:
+        """Raise the error of a cancelled statement."""
+        if self._asked:
+            raise was_cancelled()
 
     def cancel(self) -> None:
-        """Have the server end the statement that another thread waits for."""
-        with self._turn:
+        """Have the statement end that another thread runs: by the server where it waits for that, else between two of
+        its calls."""
+        with self._cancelling:
             if self._running is not None:
-                self.cancels += 1
-                with suppress(pyodbc.Error):  # it has ended already
-                    self._running.cancel()
+                self._asked = True
+                since = self._since
+                if since and monotonic() - since >= WAITS:
+                    self.cancels += 1
+                    with suppress(pyodbc.Error):  # it has ended already
+                        self._running.cancel()
 
     def close(self) -> None:
-        """Cancel what another thread waits for, and close. Both wait for a server that says nothing."""
+        """Close, once the call of another thread has ended, which is cancelled; for as long as its server is silent,
+        this waits."""
         self.closed = True
-        self.cancel()
-        self.odbc.close()
+        while not self._using.acquire(timeout=AGAIN):
+            self.cancel()
+        with self._cancelling:
+            self._running = None
+            self.odbc.close()
+        self._using.release()
+
+
+def was_cancelled() -> pyodbc.Error:
+    """The driver's error for a statement that was cancelled."""
+    return pyodbc.OperationalError(CANCELLED, f"[{CANCELLED}] Operation canceled")
