@@ -23,7 +23,7 @@ from tds_server import PASSWORD, Fault, Server
 def opened(url: str) -> bool:
     """Whether a session can be opened and used."""
     with DatabaseManager(url, pool_min=0, connect_timeout=5) as db:
-        return db.fetch_value("SELECT 1") == 1
+        return bool(db.fetch_value("SELECT 1"))
 
 
 def test_a_session_is_opened_by_a_url(tds: Server, driver: str) -> None:

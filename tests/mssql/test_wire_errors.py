@@ -80,7 +80,9 @@ def test_rows_behind_counts_are_found(wired: DatabaseManager, tds: Server) -> No
 
 
 @pytest.mark.parametrize("state", [0, -1])
-def test_a_transaction_that_the_server_gave_up_is_not_committed(wired: DatabaseManager, tds: Server, state: int) -> None:
+def test_a_transaction_that_the_server_gave_up_is_not_committed(
+    wired: DatabaseManager, tds: Server, state: int
+) -> None:
     tds.on("^INSERT", Fault(245, state=state))
     with pytest.raises(errors.TransactionAborted):
         with wired.transaction() as tx:

@@ -13,7 +13,8 @@ import tds_drivers
 from nexusql import errors
 from nexusql.aio import AsyncDatabaseManager
 from nexusql.manager import DatabaseManager
-from tds_server import Request, Rows, Server, Wait
+from tds_messages import Request
+from tds_server import Rows, Server, Wait
 
 N = {"n": "int", "text": "nvarchar(100)"}
 

@@ -1,4 +1,4 @@
-"""What goes over the wire by real ODBC drivers: the types of parameters, bulk writes, and values of every column type."""
+"""What real ODBC drivers send and read: the types of parameters, bulk writes, and values of every column type."""
 
 from collections import Counter
 from datetime import date, datetime, time, timedelta, timezone
@@ -88,8 +88,10 @@ def test_a_column_gives_what_it_holds(wired: DatabaseManager, tds: Server, kind:
 
 
 DESCRIBED = {
-    **{"parameter_ordinal": "int", "name": "nvarchar(128)", "suggested_system_type_id": "int"},
-    **{"suggested_system_type_name": "nvarchar(256)"},
+    "parameter_ordinal": "int",
+    "name": "nvarchar(128)",
+    "suggested_system_type_id": "int",
+    "suggested_system_type_name": "nvarchar(256)",
 }
 
 
@@ -157,8 +159,15 @@ def table(tds: Server) -> Server:
     """A table that the catalogue describes."""
     name, number = "nvarchar(128)", "smallint"
     described = {
-        **{"name": name, "type": name, "max_length": number, "precision": number, "scale": number},
-        **{"collation_name": name, "is_identity": "bit", "is_computed": "bit", "definition": "nvarchar(max)"},
+        "name": name,
+        "type": name,
+        "max_length": number,
+        "precision": number,
+        "scale": number,
+        "collation_name": name,
+        "is_identity": "bit",
+        "is_computed": "bit",
+        "definition": "nvarchar(max)",
     }
     tds.on("sys.columns AS c LEFT JOIN", Rows(described, COLUMNS))
     keys = {"index_id": "int", "is_primary_key": "bit", "name": name, "has_filter": "bit", "filter": name}

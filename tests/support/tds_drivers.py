@@ -1,4 +1,4 @@
-"""The ODBC drivers that SQL Server is reached by: Microsoft's, which comes with the package mssql-python-odbc, and FreeTDS
+"""The ODBC drivers that SQL Server is reached by: Microsoft's, which the package mssql-python-odbc brings, and FreeTDS
 (Debian: tdsodbc)."""
 
 import ctypes

@@ -28,7 +28,7 @@ class Rows:
     """A set of rows, whose columns have these types."""
 
     columns: Mapping[str, str]
-    rows: Iterable[Iterable[Any]]
+    rows: Iterable[Any]  # of values; a Fault, Drop or Wait among them happens there
 
 
 @dataclass(frozen=True)
@@ -316,7 +316,7 @@ class Session(threading.Thread):
                 self._say(tds.done(token, more, part))
         return 0
 
-    def _rows(self, described: list[tuple[str, Type]], rows: Iterable[Iterable[Any]], token: int, more: int) -> None:
+    def _rows(self, described: list[tuple[str, Type]], rows: Iterable[Any], token: int, more: int) -> None:
         number = 0
         for number, values in enumerate(rows, 1):
             if isinstance(values, (Drop, Fault, Wait)):

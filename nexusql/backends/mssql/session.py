@@ -115,6 +115,7 @@ class MssqlSession:
         self.cancels = 0  # of the last statement, by way of the server
         self._asked = False  # to stop the last statement
         self._running: Any = None
+        self._firm = False
         self._since = 0.0  # when the call of the driver began that is under way
         # Drivers crash where a statement is cancelled by another thread while it is used or freed and does not wait for
         # the server, and where its connection is closed meanwhile.
@@ -156,7 +157,7 @@ class MssqlSession:
                 pairs = zip(args, sizes, strict=True)
                 args = [pyodbc.BinaryNull if value is None and size else value for value, size in pairs]
         with self._cancelling:
-            self._running, self.cancels, self._asked = None if firm else cursor, 0, False
+            self._running, self._firm, self.cancels, self._asked = cursor, firm, 0, False
         try:
             if args:
                 self.call(cursor.execute, text, args)
@@ -184,7 +185,7 @@ class MssqlSession:
         """Have the statement end that another thread runs: by the server where it waits for that, else between two of
         its calls."""
         with self._cancelling:
-            if self._running is not None:
+            if self._running is not None and not self._firm:
                 self._asked = True
                 since = self._since
                 if since and monotonic() - since >= WAITS:
@@ -198,10 +199,16 @@ class MssqlSession:
         self.closed = True
         while not self._using.acquire(timeout=AGAIN):
             self.cancel()
-        with self._cancelling:
-            self._running = None
-            self.odbc.close()
-        self._using.release()
+        try:
+            with self._cancelling:
+                running, self._running = self._running, None
+                if running is not None:
+                    # A cursor that is deleted after its connection has gone leaves an error behind for whoever is next.
+                    with suppress(pyodbc.Error):  # the session may be gone
+                        running.close()
+                self.odbc.close()
+        finally:
+            self._using.release()
 
 
 def was_cancelled() -> pyodbc.Error:
