@@ -74,6 +74,37 @@ def test_a_transaction_goes_on_after_a_statement_was_stopped(wired: DatabaseMana
     assert len(tds.sessions) == 1
 
 
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [("SELECT n FROM t", errors.QueryTimeout), ("INSERT INTO t (n) VALUES (1)", errors.CommitUncertain)],
+)
+def test_a_time_limit_holds_for_a_server_that_is_frozen(
+    wired: DatabaseManager, tds: Server, sql: str, expected: type[Exception]
+) -> None:
+    tds.on("^(SELECT n|INSERT)", Wait(60, deaf=True))
+    before = time.monotonic()
+    with pytest.raises(expected):
+        wired.execute(sql, timeout=0.2)
+    assert time.monotonic() - before < 20
+    assert wired.fetch_value("SELECT 1") == 1
+
+
+def test_each_session_knows_its_own_socket(wired: DatabaseManager, tds: Server) -> None:
+    backend, found = wired._connected().backend, []
+    threads = [threading.Thread(target=lambda: found.append(backend.connect(wired.config, 10.0))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({raw.wire for raw in found}) == 6
+    for raw in found:
+        assert not backend.looks_dead(raw)
+        backend.cut(raw)
+        assert backend.looks_dead(raw)
+        assert not backend.ping(raw, 5.0)
+        backend.close(raw)
+
+
 def test_a_cancelled_task_stops_its_statement(tds: Server, driver: str) -> None:
     waiting = threading.Event()
 

@@ -45,7 +45,7 @@ from nexusql.sql.lexical import SessionModes
 AT_LEAST = 14  # SQL Server 2017
 AZURE = frozenset({5, 6, 8, 9, 11, 12})  # editions whose version says nothing: EngineEdition of SERVERPROPERTY
 CLOSE_SECONDS = 1.0
-CANCEL_SECONDS = 5.0
+CANCEL_SECONDS = 1.0  # Microsoft's driver waits for the server's answer to it
 LONGEST_SAVEPOINT = 32
 YEARS = {14: "2017", 15: "2019", 16: "2022", 17: "2025"}
 
@@ -96,9 +96,8 @@ class MssqlBackend(CommonBackend):
         return False
 
     def looks_dead(self, raw: Raw) -> bool:
-        """Closed here; the driver does not show its socket."""
-        closed: bool = raw.closed
-        return closed
+        """Closed here, or its socket has ended."""
+        return raw.closed or (raw.wire is not None and raw.wire.has_ended())
 
     def ping(self, raw: Raw, timeout: float) -> bool:
         """One round trip."""
@@ -115,7 +114,11 @@ class MssqlBackend(CommonBackend):
         if not raw.closed:
             # The driver's classes say least of all what closing under another thread's feet gives.
             with suppress(Exception):
-                within(CLOSE_SECONDS, raw.close, lambda _: None)
+                try:
+                    within(CLOSE_SECONDS, raw.close, lambda _: None)
+                except TimeoutError:
+                    if raw.wire is not None:  # then what is under way ends, and it closes by itself
+                        raw.wire.cut()
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """Have the driver stop it (https://learn.microsoft.com/sql/odbc/reference/syntax/sqlcancel-function);
@@ -132,9 +135,12 @@ class MssqlBackend(CommonBackend):
                     raise
 
     def cut(self, raw: Raw) -> None:
-        """Cancel once more: the driver keeps its socket to itself."""
-        with suppress(Exception):  # whatever the driver makes of a session that is in use
-            within(CANCEL_SECONDS, raw.cancel, lambda _: None)
+        """Shut the socket under the driver; where that is not known, cancel once more."""
+        if raw.wire is not None:
+            raw.wire.cut()
+        else:
+            with suppress(Exception):  # whatever the driver makes of a session that is in use
+                within(CANCEL_SECONDS, raw.cancel, lambda _: None)
 
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text; a text that is compared with a VARCHAR column is sent as one.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pyodbc
 
 from nexusql.backends.base import Status
+from nexusql.backends.mssql.wire import Wire
 
 T = TypeVar("T")
 
@@ -106,8 +107,9 @@ class MssqlSession:
     `status` is nexusql's own account, which every error inside a transaction has confirmed by XACT_STATE().
     """
 
-    def __init__(self, odbc: pyodbc.Connection) -> None:
+    def __init__(self, odbc: pyodbc.Connection, wire: Wire | None = None) -> None:
         self.odbc = odbc
+        self.wire = wire
         self.closed = False  # here
         self.status = Status.IDLE
         self.isolated = False  # a level of isolation was set for the open transaction
