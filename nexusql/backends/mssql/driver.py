@@ -49,6 +49,7 @@ CANCEL_SECONDS = 1.0  # Microsoft's driver waits for the server's answer to it
 LONGEST_SAVEPOINT = 32
 YEARS = {14: "2017", 15: "2019", 16: "2022", 17: "2025"}
 
+_VERSION = re.compile(r"\d+(\.\d+){2,3}")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INSPECT = (
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), CAST(SERVERPROPERTY('EngineEdition') AS INT),"
@@ -78,8 +79,14 @@ class MssqlBackend(CommonBackend):
             raise OperationalError(f"no connection to {where} within {timeout:g} s") from None
 
     def inspect(self, raw: Raw) -> Session:
-        """Ask the server for its version and QUOTED_IDENTIFIER; one round trip."""
-        ((version, edition, imitates, quoted),) = raw.run(_INSPECT, None).fetchall()
+        """Ask the server for its version and QUOTED_IDENTIFIER; one round trip, and another where it only speaks the
+        protocol and does not know the question."""
+        try:
+            ((version, edition, imitates, quoted),) = raw.ask(_INSPECT)
+        except pyodbc.ProgrammingError:
+            ((text,),) = raw.ask("SELECT @@VERSION")
+            found = _VERSION.search(str(text))
+            version, edition, imitates, quoted = found and found[0], None, 1, None  # the driver has switched it on
         numbers = tuple(int(part) for part in str(version or "").split(".")[:3] if part.isdigit())
         if not numbers:
             raise NotSupportedError(f"the server's version cannot be read: {version}")
