@@ -199,3 +199,26 @@ def test_verify_full_believes_no_other_server(
         with pytest.raises(OperationalError, match="certificate"):
             DatabaseManager(url).connect(raise_errors=True)
     assert len(server.logins) == good
+
+
+def test_strict_encryption_has_tls_around_everything(secure: Callable[[str, int], Server]) -> None:
+    server = secure("misnamed", tds_messages.ON)
+    assert server.tls is not None
+    server.tls.maximum_version = ssl.TLSVersion.TLSv1_3
+    server.tls.set_alpn_protocols(["tds/8.0"])
+    more = "&Encrypt=strict&HostNameInCertificate="
+    assert opened(tds_drivers.url(server, MICROSOFT, tls=None, more=f"{more}db.example"))
+    assert [login.encrypted for login in server.logins] == [True]
+    with pytest.raises(OperationalError, match="certificate"):
+        DatabaseManager(tds_drivers.url(server, MICROSOFT, tls=None, more=f"{more}other.example")).connect(
+            raise_errors=True
+        )
+
+
+def test_closing_the_manager_closes_its_sessions(tds: Server, driver: str) -> None:
+    with DatabaseManager(tds_drivers.url(tds, driver), pool_min=3, pool_max=3) as db:
+        assert db.fetch_value("SELECT 1") == 1
+    assert tds.sessions
+    for session in tds.sessions:
+        session.join(10)
+        assert not session.open
