@@ -222,3 +222,32 @@ def test_closing_the_manager_closes_its_sessions(tds: Server, driver: str) -> No
     for session in tds.sessions:
         session.join(10)
         assert not session.open
+
+
+FORKING = """
+import os, sys
+from nexusql.manager import DatabaseManager
+with DatabaseManager(sys.argv[1], pool_min=0) as db:
+    db.execute("SELECT 1")
+    with db.transaction() as tx:
+        tx.execute("SELECT 1")
+        child = os.fork()
+        if not child:
+            sys.exit(0)
+        os.waitpid(child, 0)
+        print(tx.fetch_value("SELECT 1"), end=" ")
+    print(db.fetch_value("SELECT 1"))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("encryption", [tds_messages.NOT_SUPPORTED, tds_messages.ON])
+def test_a_forked_child_that_ends_leaves_the_parents_sessions_alone(
+    secure: Callable[[str, int], Server], driver: str, encryption: int
+) -> None:
+    server = secure("own", encryption)
+    url = tds_drivers.url(server, driver, tls="require" if encryption == tds_messages.ON else "off")
+    done = subprocess.run([sys.executable, "-c", FORKING, url], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "1 1\n", done.stderr
+    assert len(server.sessions) == 1
+    assert server.texts.count("COMMIT TRANSACTION") == 1

@@ -1,11 +1,13 @@
 """A pyodbc connection with what is known about its session, and the result of a statement."""
 
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import pyodbc
 
@@ -110,6 +112,7 @@ class MssqlSession:
     def __init__(self, odbc: pyodbc.Connection, wire: Wire | None = None) -> None:
         self.odbc = odbc
         self.wire = wire
+        _sessions.add(self)
         self.closed = False  # here
         self.status = Status.IDLE
         self.isolated = False  # a level of isolation was set for the open transaction
@@ -211,6 +214,20 @@ class MssqlSession:
                 self.odbc.close()
         finally:
             self._using.release()
+
+
+_sessions: "WeakSet[MssqlSession]" = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """When the child ends, Microsoft's driver shuts sockets down, for the parent as well."""
+    for session in list(_sessions):
+        if session.wire is not None:
+            session.wire.let_go()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def was_cancelled() -> pyodbc.Error:

@@ -50,6 +50,13 @@ class Wire:
         if self.is_open():
             cut(self.descriptor)
 
+    def let_go(self) -> None:
+        """Put nothing in its place."""
+        if self.is_open():
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, self.descriptor, inheritable=False)
+            os.close(nothing)
+
 
 def opened(connect: Callable[[], T]) -> tuple[T, Wire | None]:
     """What `connect()` gives, and its socket."""
