@@ -142,6 +142,22 @@ def test_a_stream_is_read_in_pieces_and_can_be_left(wired: DatabaseManager, tds:
         assert len(tds.sessions) == sessions
 
 
+def test_a_stream_reads_no_more_than_it_is_asked_for(wired: DatabaseManager, tds: Server) -> None:
+    sent = []
+
+    def rows() -> Iterator[tuple[int, str]]:
+        for n in range(1_000_000):
+            sent[:] = [n]
+            yield n, "x" * 100
+
+    tds.on("^SELECT n", lambda request: Rows(N, rows()))
+    with wired.stream("SELECT n FROM t", chunk_size=100) as stream:
+        reading = iter(stream)
+        assert [next(reading)["n"] for _ in range(1000)] == list(range(1000))
+        time.sleep(0.3)  # the server sends on, until the network takes no more
+        assert sent[0] < 200_000
+
+
 @pytest.fixture
 def raw(wired: DatabaseManager) -> Iterator[Any]:
     """A session without a manager."""
