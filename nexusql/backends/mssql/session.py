@@ -178,7 +178,7 @@ class MssqlSession:
         """Free a statement; nothing cancels it any more."""
         with self._using, self._cancelling:
             self._running = None
-            if not self.closed:
+            if not self.odbc.closed:
                 cursor.close()
 
     def stop_where_asked(self) -> None:
