@@ -143,7 +143,7 @@ def test_a_stream_is_read_in_pieces_and_can_be_left(wired: DatabaseManager, tds:
 
 
 def test_a_stream_reads_no_more_than_it_is_asked_for(wired: DatabaseManager, tds: Server) -> None:
-    sent = []
+    sent: list[int] = []
 
     def rows() -> Iterator[tuple[int, str]]:
         for n in range(1_000_000):

@@ -136,6 +136,15 @@ def test_where_the_server_cannot_tell_a_null_is_sent_all_the_same(wired: Databas
     assert tds.last("^INSERT").values == [None]
 
 
+@pytest.mark.parametrize("fault", [Fault(1222), Fault(1205, severity=13)])
+def test_a_question_that_fails_in_passing_is_asked_again(wired: DatabaseManager, tds: Server, fault: Fault) -> None:
+    tds.on("sp_describe_undeclared_parameters", fault)
+    wired.execute("INSERT INTO t (data) VALUES (:data)", {"data": None})
+    tds.on("sp_describe_undeclared_parameters", Rows(DESCRIBED, [(1, "@nexusql_1", 165, "varbinary(20)")]))
+    wired.execute("INSERT INTO t (data) VALUES (:data)", {"data": None})
+    assert tds.last("^INSERT").types == ["varbinary(1)"]
+
+
 def test_a_question_mark_in_a_literal_is_the_drivers_to_tell_from_a_parameter(
     wired: DatabaseManager, tds: Server
 ) -> None:

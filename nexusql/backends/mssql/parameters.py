@@ -14,8 +14,10 @@ import pyodbc
 
 from nexusql.backends.base import Status
 from nexusql.backends.mssql.catalogue import BYTES
-from nexusql.backends.mssql.session import MssqlSession
+from nexusql.backends.mssql.error_codes import BY_CODE
+from nexusql.backends.mssql.session import MssqlSession, codes
 from nexusql.backends.mssql.values import is_ascii
+from nexusql.errors import ConnectionLost, DeadlockDetected, LockTimeout
 
 REMEMBERED = 4096  # statements
 LONGEST = 8_000  # characters of a VARCHAR with a length
@@ -26,7 +28,11 @@ _COMPARES = re.compile(r"\b(?:WHERE|ON|HAVING)\b", re.IGNORECASE)
 _TOLD = re.compile(r"(?:var)?char(?=\(\d)|(?:var)?binary|image")
 _NARROW = frozenset(("char", "varchar"))
 
+_PASSING = (ConnectionLost, DeadlockDetected, LockTimeout)
+
 Size = tuple[int, int, int]
+Types = Mapping[int, str] | None
+_UNKNOWN: Types = {}
 TEXT_NULL: Size = (pyodbc.SQL_WVARCHAR, 1, 0)
 BYTES_NULL: Size = (pyodbc.SQL_VARBINARY, 1, 0)
 _VARCHARS: Size = (pyodbc.SQL_VARCHAR, LONGEST, 0)  # of one length, so that the server has one plan for all
@@ -36,37 +42,41 @@ class ParameterTypes:
     """What the parameters of driver texts are: their types by the server's words; learnt outside transactions."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Mapping[int, str] | None] = {}
+        self._known: dict[str, Types] = {}
 
     def sizes(self, raw: MssqlSession, text: str, args: Sequence[Any]) -> list[Size | None] | None:
         """The types of a statement's parameters as Cursor.setinputsizes takes them, or None where there is none to be
         said. A text that is not ASCII stays NVARCHAR: a code page may not have its characters."""
         nulls = None in args
-        if text not in self._known:
+        types = self._known.get(text, _UNKNOWN)
+        if types is _UNKNOWN:
             # An error of the question would be one inside the transaction.
             asks = nulls or (_COMPARES.search(text) and any(map(is_ascii, args)))
             if raw.status is not Status.IDLE or not asks:
                 return None
-            self._learn(raw, text, len(args))
-        types = self._known[text]
+            types = self._learn(raw, text, len(args))
         if types is None or not (types or nulls):
             return None
         return [_size(value, types.get(place, "")) for place, value in enumerate(args)]
 
-    def _learn(self, raw: MssqlSession, text: str, count: int) -> None:
+    def _learn(self, raw: MssqlSession, text: str, count: int) -> Types:
         """Those types that are VARCHAR or bytes, by the places of their parameters. None without the question, which
         the driver may be able to put; where the server cannot tell, it could not tell the driver either."""
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
-        found: dict[int, str] | None = None
+        found: Types = None
         marked = with_names(text, count)
         if marked is not None:
             try:
                 rows = raw.run("EXEC sys.sp_describe_undeclared_parameters ?", (marked,)).fetchall()
                 found = {row[0] - 1: kind[0] for row in rows if (kind := _TOLD.match(row[3]))}
-            except pyodbc.Error:
+            except pyodbc.Error as error:
+                sqlstate, code = codes(error)
+                if code is None or (sqlstate or "").startswith("08") or BY_CODE.get(code) in _PASSING:
+                    return None  # the next time it may tell
                 found = {}
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
         self._known[text] = found
+        return found
 
 
 def _size(value: Any, kind: str) -> Size | None:
