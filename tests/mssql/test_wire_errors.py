@@ -79,6 +79,22 @@ def test_rows_behind_counts_are_found(wired: DatabaseManager, tds: Server) -> No
     assert wired.execute("EXEC p").scalar() == 7
 
 
+def test_a_value_for_a_numbered_column_is_announced(wired: DatabaseManager, tds: Server) -> None:
+    tds.on("^INSERT", Fault(544, "Cannot insert explicit value for identity column"))
+    tds.on("^SET IDENTITY_INSERT t ON; INSERT", [None, 1, None])
+    assert wired.execute("INSERT INTO t (id) VALUES (:id)", {"id": 5}).rowcount == 1
+    assert tds.requests[-1].values == [5]
+    tds.on("^SET IDENTITY_INSERT t ON; INSERT", [None, Rows({"id": "int"}, [(5,)]), None])
+    assert wired.execute("INSERT INTO t (id) VALUES (:id) RETURNING id", {"id": 5}).scalar() == 5
+
+
+def test_rows_of_output_are_fetched_around_a_trigger(wired: DatabaseManager, tds: Server) -> None:
+    tds.on("OUTPUT INSERTED.id(?! INTO)", Fault(334, "The target table cannot have any enabled triggers"))
+    tds.on(r"^SELECT \* FROM #nexusql_output", [Rows({"id": "int"}, [(7,)]), None])
+    assert wired.execute("UPDATE t SET n = :n RETURNING id", {"n": 1}) == [{"id": 7}]
+    assert tds.last("^UPDATE .* INTO #nexusql_output").values == [1]
+
+
 @pytest.mark.parametrize("state", [0, -1])
 def test_a_transaction_that_the_server_gave_up_is_not_committed(
     wired: DatabaseManager, tds: Server, state: int
