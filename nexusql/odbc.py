@@ -38,12 +38,23 @@ def read_attributes(text: str) -> dict[str, str]:
     return attributes
 
 
-def write_attributes(attributes: Mapping[str, str]) -> str:
+def write_attributes(attributes: Mapping[str, str], *, doubles: bool = True) -> str:
     """A connection string that holds exactly these attributes, whatever is in their values. Raises ConfigError for a
-    name that is none, and for NUL, at which drivers stop reading."""
+    name that is none, and for NUL, at which drivers stop reading.
+
+    A driver that does not know of doubled braces would read what follows one as further attributes: without `doubles` a
+    value with a brace is written bare, and refused where only braces could hold it.
+    """
     pieces = []
     for name, value in attributes.items():
         if not re.fullmatch("[A-Za-z_][A-Za-z0-9_. -]*", name) or "\x00" in value:
             raise ConfigError("an attribute of the ODBC connection string cannot be written")
-        pieces.append(f"{name}={{{value.replace('}', '}}')}}}")
+        if doubles or "}" not in value:
+            pieces.append(f"{name}={{{value.replace('}', '}}')}}}")
+        elif re.fullmatch(r"[^\s;{][^;]*(?<!\s)", value):
+            pieces.append(f"{name}={value}")
+        else:
+            raise ConfigError(
+                f"{name} has a closing brace and what only braces can hold, which this driver cannot be told"
+            )
     return ";".join(pieces) + ";"

@@ -132,6 +132,20 @@ def test_an_old_server_is_refused(server: Server, version: tuple[object, ...], g
         assert server.connections[-1].closed
 
 
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("Microsoft SQL Server 2022 (RTM) - 16.0.1000.6 (X64) ..", (16, 0, 1000)), ("Imitation 12.0.2", (14, 0, 2))],
+)
+def test_a_server_that_does_not_know_its_properties_tells_its_version(
+    server: Server, text: str, version: tuple[int, ...]
+) -> None:
+    server.on("SERVERPROPERTY", error("ProgrammingError", "42000", 195, "'SESSIONPROPERTY' is not a function"))
+    server.on("@@VERSION", [(text,)])
+    with DatabaseManager("mssql://u:p@h/d") as db:
+        raw = db._connected().backend.connect(db.config, 5.0)
+        assert db._connected().backend.inspect(raw).modes.version == version
+
+
 def test_quoted_identifier_decides_how_text_is_read(server: Server) -> None:
     server.on("SERVERPROPERTY", [("16.0.1", 2, None, 0)])
     with DatabaseManager("mssql://u:p@h/d") as db:

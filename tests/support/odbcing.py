@@ -105,8 +105,9 @@ class _Answer:
         self.description = [("state", int, None, 0, 0, 0, True)]
         self.rowcount = -1
 
-    def fetchall(self) -> list[Any]:
-        return self._rows
+    def fetchmany(self, size: int) -> list[Any]:
+        rows, self._rows = self._rows[:size], self._rows[size:]
+        return rows
 
     def nextset(self) -> bool:
         return False

@@ -35,7 +35,7 @@ class Cursor:
         self.sizes = list(sizes)
 
     def execute(self, text: str, args: Sequence[Any] = ()) -> "Cursor":
-        self._connection.server.sent.append((text, tuple(args)))
+        self._connection.server.sent.append((text, tuple(None if v is pyodbc.BinaryNull else v for v in args)))
         self._connection.server.sizes.append(self.sizes)
         if self._connection.closed:
             raise pyodbc.ProgrammingError("HY000", "Attempt to use a closed connection.")

@@ -5,6 +5,7 @@ allots its buffers by the first row (371, 450).
 """
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 import pyodbc
@@ -15,9 +16,11 @@ from nexusql.backends.bulk import MOST_BYTES, Record, RowFault, Taken, Target, W
 from nexusql.backends.common import error_of_python
 from nexusql.backends.mssql.catalogue import BYTES, MssqlTable, read_table
 from nexusql.backends.mssql.numbering import announcement
+from nexusql.backends.mssql.parameters import AT_ONCE, BYTES_NULL, TEXT_NULL
 from nexusql.backends.mssql.session import MssqlSession
 from nexusql.backends.mssql.staging import Stage
 from nexusql.backends.mssql.syntax import SYNTAX
+from nexusql.backends.mssql.values import DIGITS
 from nexusql.backends.tables import Table
 from nexusql.backends.values import Values
 from nexusql.errors import Error
@@ -27,7 +30,7 @@ from nexusql.sql.lexical import SessionModes
 # The server's limits are 2,100 parameters, some of which the driver needs, and 1,000 rows in VALUES.
 PARAMETERS = 2_000
 ROWS = 1_000
-LONGEST = 4_000  # characters of an NVARCHAR with a length
+_TEXT = (pyodbc.SQL_WVARCHAR, 4_000, 0)  # the longest NVARCHAR with a length
 
 _ROW_CODES = frozenset({511, 1701})  # too large, the table's own rows are
 _FIRST_OF_USERS = 50_000  # what RAISERROR and THROW give, of which a trigger may have any
@@ -193,15 +196,27 @@ def marks(width: int, rows: int) -> str:
 
 def parts(flat: list[Any], width: int, rows: int) -> Iterator[tuple[int, int]]:
     """Where the rows of each statement start, and their number: as many as it takes, one where a column has values of
-    several types, of which the server would make one."""
+    several types, of which the server would make one, or decimals that no one type holds without rounding
+    (https://learn.microsoft.com/sql/t-sql/data-types/precision-scale-and-length-transact-sql)."""
     most = max(1, min(ROWS, PARAMETERS // width))
     for start in range(0, rows, most):
         count = min(most, rows - start)
         piece = flat[start * width : (start + count) * width]
-        if all(len({type(value) for value in piece[column::width]} - {type(None)}) <= 1 for column in range(width)):
+        if all(_have_one_type(piece[column::width]) for column in range(width)):
             yield start, count
         else:
             yield from ((start + row, 1) for row in range(count))
+
+
+def _have_one_type(values: list[Any]) -> bool:
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds != {Decimal}:
+        return len(kinds) <= 1
+    numbers = [value.as_tuple() for value in values if value is not None]
+    whole = max(len(digits) + exponent for _, digits, exponent in numbers)
+    fraction = max(-exponent for _, _, exponent in numbers)
+    fits: bool = max(whole, 0) + max(fraction, 0) <= DIGITS
+    return fits
 
 
 def run_typed(
@@ -212,15 +227,15 @@ def run_typed(
     columns: Sequence[str],
     first: int,
 ) -> Any:
-    """Run a statement of rows. A text is sent with one length whatever it is, and NULL with its column's kind, for
-    which the driver would ask the server each time. Raises RowFault for a value that the driver refuses."""
+    """Run a statement of rows. A text is sent with one length unless it is a long one, and NULL with its column's kind,
+    for which the driver would ask the server each time. Raises RowFault for a value that the driver refuses."""
     width = len(nulls)
     sizes: list[Any] = []
     for place, value in enumerate(flat):
         if value is None:
             sizes.append(nulls[place % width])
-        elif isinstance(value, str):
-            sizes.append((pyodbc.SQL_WVARCHAR, LONGEST if len(value) <= LONGEST // 2 else 0, 0))
+        elif isinstance(value, str) and 2 * len(value) * (1 if value.isascii() else 2) <= AT_ONCE:
+            sizes.append(_TEXT)
         else:
             sizes.append(None)
     try:
@@ -240,4 +255,4 @@ def _is_bindable(value: Any) -> bool:
 
 
 def _null_of(kind: str) -> tuple[int, int, int]:
-    return (pyodbc.SQL_VARBINARY, 1, 0) if kind in BYTES else (pyodbc.SQL_WVARCHAR, 1, 0)
+    return BYTES_NULL if kind in BYTES else TEXT_NULL

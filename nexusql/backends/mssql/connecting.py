@@ -11,6 +11,7 @@ import pyodbc
 
 from nexusql.backends.mssql.session import MssqlSession
 from nexusql.backends.mssql.values import convert_results
+from nexusql.backends.mssql.wire import opened
 from nexusql.backends.options import seconds
 from nexusql.config import ConnectionConfig
 from nexusql.errors import ConfigError, InterfaceError
@@ -53,12 +54,12 @@ def open_session(config: ConnectionConfig, timeout: float) -> MssqlSession:
     """Connect in autocommit. Raises ConfigError for options that are unknown or contradict each other, InterfaceError
     where there is no ODBC driver, and the driver's errors."""
     text, query_timeout = connection_string(config, pyodbc.drivers())
-    odbc = pyodbc.connect(text, autocommit=True, timeout=max(1, round(timeout)))
+    odbc, wire = opened(lambda: pyodbc.connect(text, autocommit=True, timeout=max(1, round(timeout))))
     try:
         if query_timeout:
             odbc.timeout = query_timeout
         convert_results(odbc)
-        session = MssqlSession(odbc)
+        session = MssqlSession(odbc, wire)
         session.run(SET_UP, None)
     except BaseException:
         odbc.close()
@@ -91,7 +92,7 @@ def connection_string(config: ConnectionConfig, installed: Iterable[str]) -> tup
     attributes.update(_tls(config, driver, level, lowered))
     if not config.username and "Authentication" not in attributes and not _is_freetds(driver):
         attributes.setdefault("Trusted_Connection", "yes")
-    return write_attributes(attributes), query_timeout
+    return write_attributes(attributes, doubles=not _is_freetds(driver)), query_timeout
 
 
 def _is_freetds(driver: str) -> bool:

@@ -15,10 +15,10 @@ from nexusql.backends.errors import driver_error
 from nexusql.backends.mssql.bulk import MssqlBulk
 from nexusql.backends.mssql.connecting import open_session
 from nexusql.backends.mssql.cursor import MssqlCursor
-from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING
+from nexusql.backends.mssql.error_codes import BY_CODE, BY_SQLSTATE, DOOMING, VAGUE
 from nexusql.backends.mssql.numbering import NEEDS_ANNOUNCEMENT, NOT_ANNOUNCED, inserted_table, run_announced
 from nexusql.backends.mssql.parameters import ParameterTypes
-from nexusql.backends.mssql.session import MssqlSession, Result
+from nexusql.backends.mssql.session import CANCELLED, MssqlSession, Result, codes
 from nexusql.backends.mssql.syntax import SYNTAX, lexical
 from nexusql.backends.mssql.triggers import NEEDS_INTO, detour, run_around
 from nexusql.backends.mssql.values import MssqlValues
@@ -45,14 +45,11 @@ from nexusql.sql.lexical import SessionModes
 AT_LEAST = 14  # SQL Server 2017
 AZURE = frozenset({5, 6, 8, 9, 11, 12})  # editions whose version says nothing: EngineEdition of SERVERPROPERTY
 CLOSE_SECONDS = 1.0
-CANCEL_SECONDS = 5.0
-CANCELLED = "HY008"
+CANCEL_SECONDS = 1.0  # Microsoft's driver waits for the server's answer to it
 LONGEST_SAVEPOINT = 32
 YEARS = {14: "2017", 15: "2019", 16: "2022", 17: "2025"}
 
-# "[42000] [Microsoft][ODBC Driver 18 ..]text (1205) (SQLExecDirectW)"; what a later record of the same error says comes
-# behind, without the name of a function.
-_NUMBER = re.compile(r".*\((-?\d+)\) \(SQL\w+\)", re.DOTALL)
+_VERSION = re.compile(r"\d+(\.\d+){2,3}")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INSPECT = (
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), CAST(SERVERPROPERTY('EngineEdition') AS INT),"
@@ -82,8 +79,14 @@ class MssqlBackend(CommonBackend):
             raise OperationalError(f"no connection to {where} within {timeout:g} s") from None
 
     def inspect(self, raw: Raw) -> Session:
-        """Ask the server for its version and QUOTED_IDENTIFIER; one round trip."""
-        ((version, edition, imitates, quoted),) = raw.run(_INSPECT, None).fetchall()
+        """Ask the server for its version and QUOTED_IDENTIFIER; one round trip, and another where it only speaks the
+        protocol and does not know the question."""
+        try:
+            ((version, edition, imitates, quoted),) = raw.ask(_INSPECT)
+        except pyodbc.ProgrammingError:
+            ((text,),) = raw.ask("SELECT @@VERSION")
+            found = _VERSION.search(str(text))
+            version, edition, imitates, quoted = found and found[0], None, 1, None  # the driver has switched it on
         numbers = tuple(int(part) for part in str(version or "").split(".")[:3] if part.isdigit())
         if not numbers:
             raise NotSupportedError(f"the server's version cannot be read: {version}")
@@ -100,9 +103,8 @@ class MssqlBackend(CommonBackend):
         return False
 
     def looks_dead(self, raw: Raw) -> bool:
-        """Closed here; the driver does not show its socket."""
-        closed: bool = raw.closed
-        return closed
+        """Closed here, or its socket has ended."""
+        return raw.closed or (raw.wire is not None and raw.wire.has_ended())
 
     def ping(self, raw: Raw, timeout: float) -> bool:
         """One round trip."""
@@ -117,10 +119,13 @@ class MssqlBackend(CommonBackend):
     def close(self, raw: Raw) -> None:
         """Close; what another thread waits for on this session is cancelled."""
         if not raw.closed:
-            raw.cancel()
             # The driver's classes say least of all what closing under another thread's feet gives.
             with suppress(Exception):
-                within(CLOSE_SECONDS, raw.odbc.close, lambda _: None)
+                try:
+                    within(CLOSE_SECONDS, raw.close, lambda _: None)
+                except TimeoutError:
+                    if raw.wire is not None:  # then what is under way ends, and it closes by itself
+                        raw.wire.cut()
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """Have the driver stop it (https://learn.microsoft.com/sql/odbc/reference/syntax/sqlcancel-function);
@@ -133,13 +138,16 @@ class MssqlBackend(CommonBackend):
             try:
                 raw.run("SELECT 1", None).fetchall()
             except pyodbc.Error as error:
-                if _codes(error)[0] != CANCELLED:
+                if codes(error)[0] != CANCELLED:
                     raise
 
     def cut(self, raw: Raw) -> None:
-        """Cancel once more: the driver keeps its socket to itself."""
-        with suppress(Exception):  # whatever the driver makes of a session that is in use
-            within(CANCEL_SECONDS, raw.cancel, lambda _: None)
+        """Shut the socket under the driver; where that is not known, cancel once more."""
+        if raw.wire is not None:
+            raw.wire.cut()
+        else:
+            with suppress(Exception):  # whatever the driver makes of a session that is in use
+                within(CANCEL_SECONDS, raw.cancel, lambda _: None)
 
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text; a text that is compared with a VARCHAR column is sent as one.
@@ -151,7 +159,7 @@ class MssqlBackend(CommonBackend):
         try:
             return _run(raw, text, args, sizes)
         except pyodbc.Error as error:
-            way = detour(text, lexical(SessionModes())) if _codes(error)[1] == NEEDS_INTO else None
+            way = detour(text, lexical(SessionModes())) if codes(error)[1] == NEEDS_INTO else None
             if way is None:
                 raise
         return run_around(raw, way, lambda run: _run(raw, run, args, sizes))
@@ -219,11 +227,13 @@ class MssqlBackend(CommonBackend):
             return error
         if not isinstance(error, pyodbc.Error):
             return error_of_python(error, sql)
-        sqlstate, code = _codes(error)
+        sqlstate, code = codes(error)
         kind = _kind(error, sqlstate, code)
         if raw is None and kind in (ConnectionLost, QueryTimeout):
             kind = OperationalError  # there has been none to lose, and no query
-        elif raw is not None and (raw.closed or sqlstate == "08001"):
+        elif raw is not None and (
+            raw.closed or sqlstate == "08001" or (sqlstate in VAGUE and not code and _is_lost(raw))
+        ):
             kind = ConnectionLost
         mapped = driver_error(kind, error, sqlstate=sqlstate, code=code, sql=sql)
         if raw is not None and raw.status is not Status.IDLE:
@@ -276,12 +286,12 @@ def _run(raw: MssqlSession, text: str, args: Sequence[Any] | None, sizes: Sequen
         return raw.run(text, args, sizes)
     except pyodbc.Error as error:
         failed = error
-    table = inserted_table(text, lexical(SessionModes())) if _codes(failed)[1] == NEEDS_ANNOUNCEMENT else None
+    table = inserted_table(text, lexical(SessionModes())) if codes(failed)[1] == NEEDS_ANNOUNCEMENT else None
     if table is not None:
         try:
             return run_announced(raw, table, text, args, sizes)
         except pyodbc.Error as error:
-            if _codes(error)[1] not in NOT_ANNOUNCED:
+            if codes(error)[1] not in NOT_ANNOUNCED:
                 raise
     raise failed
 
@@ -296,14 +306,6 @@ def _savepoint(name: str) -> str:
     return f"[{plain}]"
 
 
-def _codes(error: Exception) -> tuple[str | None, int | None]:
-    """The SQLSTATE of an error, and the server's number, None where there is none."""
-    sqlstate, text = (*map(str, error.args), "", "")[:2]
-    found = _NUMBER.match(text)
-    code = int(found[1]) if found else 0
-    return (sqlstate if len(sqlstate) == 5 else None), code or None
-
-
 def _kind(error: Exception, sqlstate: str | None, code: int | None) -> type[Error]:
     if code == 547:
         # The statement conflicted with the CHECK constraint "..": a name stands in quotes.
@@ -315,10 +317,19 @@ def _kind(error: Exception, sqlstate: str | None, code: int | None) -> type[Erro
     return found or _category(error)
 
 
+def _is_lost(raw: MssqlSession) -> bool:
+    """Whether the session takes no statement any more."""
+    try:
+        raw.ask("SELECT 1")
+    except pyodbc.Error:
+        return True
+    return False
+
+
 def _survives(raw: MssqlSession) -> bool:
     """Whether the open transaction can go on, which XACT_STATE() tells; where it cannot be asked, it is unknown."""
     try:
-        ((state,),) = raw.run("SELECT XACT_STATE()", None).fetchall()
+        ((state,),) = raw.ask("SELECT XACT_STATE()")
     except pyodbc.Error:
         raw.status = Status.UNKNOWN
         return False

@@ -55,8 +55,8 @@ _CODES: dict[type[Error], tuple[int, ...]] = {
         *(10928, 10929, 15247, 17809, 18452, 18456, 18461, 18486, 18487, 18488, 40197, 40501, 40613, 40615),
     ),
     NotSupportedError: (33557097,),  # a server that only speaks the protocol
-    # Shut down, killed, broken in transit. 596: the session is being killed. 20003 to 20006 are FreeTDS's own.
-    ConnectionLost: (596, 6005, 6006, 10053, 10054, 10060, 17892, 20003, 20004, 20006),
+    # Shut down, killed, broken in transit. 596: the session is being killed. 20003 to 20047 are FreeTDS's own.
+    ConnectionLost: (596, 6005, 6006, 10053, 10054, 10060, 17892, 20003, 20004, 20006, 20017, 20047),
 }
 BY_CODE: dict[int, type[Error]] = {code: kind for kind, codes in _CODES.items() for code in codes}
 
@@ -91,6 +91,10 @@ BY_SQLSTATE: dict[str, type[Error]] = {
     "IM002": InterfaceError,
     "IM003": InterfaceError,
 }
+
+# With no number behind them they tell nothing, not even whether there still is a connection: FreeTDS has no other word
+# for one that was reset.
+VAGUE = frozenset({"01000", "HY000"})
 
 # The server has rolled back all of the transaction; which it also says by XACT_STATE(), where it can still be asked.
 DOOMING = frozenset({1205, 3930, 3931, 3960, 3961, 3998})
