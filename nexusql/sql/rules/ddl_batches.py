@@ -130,7 +130,7 @@ class TableBatch:
         for constraint in table.constraints:
             clause = constraint.clauses[0]
             columns = [column for column in table.columns if column.name in constraint.columns]
-            # A CONSTRAINT can be dropped by its name, an index cannot; and none may have a computed column in its WHERE.
+            # A CONSTRAINT can be dropped by its name, an index cannot; no index has a computed column in its WHERE.
             stays = table.altered or any(column.clause("GENERATED") for column in columns)
             if clause.kind == "UNIQUE" and stays:
                 rewrite.note(_NULL_COUNTS, clause.body)
