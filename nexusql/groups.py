@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Context
@@ -73,13 +73,15 @@ class _Entry:
     ) -> None:
         self.statement = statement
         self.args = args
-        self.params: Any = dict(params) if isinstance(params, Mapping) else tuple(params or ())  # as they are now
+        # As they are now. Of a dict it is told at once that it is a Mapping, which takes long to ask for.
+        mapping = params.__class__ is dict or isinstance(params, Mapping)
+        self.params: Any = dict(params) if mapping else tuple(params or ())  # type: ignore[arg-type]
         self.size = 0
         for value in args or ():
             if value.__class__ is str or value.__class__ is bytes:
                 self.size += len(value)
         self.taken = self.withdrawn = False
-        self.rows = Rows()
+        self.rows: Rows | None = None  # of a row that was written alone
         self.error: Exception | None = None
         self.gate = threading.Lock() if future is None else None
         self.future = future
@@ -88,7 +90,11 @@ class _Entry:
         """What the caller gets."""
         if self.error is not None:
             raise self.error
-        return self.rows
+        if self.rows is not None:
+            return self.rows
+        rows = Rows()
+        rows.rowcount = 1
+        return rows
 
 
 class Groups:
@@ -104,7 +110,8 @@ class Groups:
         _all.add(self)
 
     def _begin(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._queue: deque[_Entry] = deque()
         self._bytes = 0
         self._threads: set[threading.Thread] = set()
@@ -148,7 +155,7 @@ class Groups:
 
     def close(self) -> None:
         """Write what is waiting, and take no more."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             threads = list(self._threads)
             self._changed.notify_all()
@@ -156,16 +163,16 @@ class Groups:
             thread.join()
 
     def _add(self, entry: _Entry) -> None:
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise NotConnectedError("Database not connected")
             self._queue.append(entry)
             self._bytes += entry.size
-            if self._is_due():
-                if self._waiting:
+            if self._waiting:
+                if self._is_due():
                     self._changed.notify()
-                elif len(self._threads) < self._most_threads:
-                    self._start_thread()
+            elif len(self._threads) < self._most_threads and self._is_due():
+                self._start_thread()
 
     def _start_thread(self) -> None:
         # An empty context: it must not write in the transaction of whoever comes first.
@@ -186,7 +193,7 @@ class Groups:
 
     def _withdraw(self, entry: _Entry) -> bool:
         """Leave a row out, where it has not been taken; whether that is so."""
-        with self._changed:
+        with self._lock:
             entry.withdrawn = not entry.taken
             return entry.withdrawn
 
@@ -197,13 +204,13 @@ class Groups:
                 by_statement.setdefault(entry.statement.source, []).append(entry)
             for entries in by_statement.values():
                 self._store(entries)
-            with self._changed:
+            with self._lock:
                 self._writing -= 1
                 self._changed.notify()
 
     def _next(self) -> list[_Entry]:
         """The next group, waited for; an empty one where the thread has nothing left to do."""
-        with self._changed:
+        with self._lock:
             while True:
                 due = self._wait_for(self._is_due, LINGER)
                 if not due or not self._queue:
@@ -258,8 +265,6 @@ class Groups:
             self._store(entries[:middle])
             self._store(entries[middle:])
         else:
-            for entry in entries:
-                entry.rows.rowcount = 1
             _tell(entries, lambda: None)
 
     def _store_together(self, statement: Statement, entries: list[_Entry]) -> None:
@@ -305,13 +310,13 @@ def _wake(loop: asyncio.AbstractEventLoop, waiting: "deque[asyncio.Future[None]]
 
 def _tell(entries: Iterable[_Entry], error: Callable[[], Exception | None]) -> None:
     """Tell the callers; those of one event loop together, for each message wakes it."""
-    by_loop: dict[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]] = defaultdict(deque)
     for entry in entries:
         entry.error = error()
         if entry.gate is not None:
             entry.gate.release()
         elif entry.future is not None:
-            by_loop.setdefault(entry.future.get_loop(), deque()).append(entry.future)
+            by_loop[entry.future.get_loop()].append(entry.future)
     for loop, waiting in by_loop.items():
         with suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(_wake, loop, waiting)
