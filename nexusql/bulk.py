@@ -143,7 +143,8 @@ class BulkWrite:
         result = self._result
         result.elapsed = time.perf_counter() - self._started
         # Of a chunk that was given up, those behind the last row that is stored are not accounted for.
-        result.errors = sorted((e for e in result.errors if e.index < result.done), key=lambda error: error.index)
+        if result.errors:
+            result.errors = sorted((e for e in result.errors if e.index < result.done), key=lambda error: error.index)
         if self.options.returning is not None:
             result.ids += [None] * (result.done - len(result.ids))
         return result
@@ -176,6 +177,7 @@ class Group:
     def __init__(self, writer: Writer, one_by_one: bool) -> None:
         self.writer = writer
         self.one_by_one = one_by_one
+        self.settled = True
         self.waiting: list[range] = []  # positions of the rows that were taken and not written yet
         self.written: list[range] = []  # of the others, where their ids are wanted
 
@@ -274,6 +276,7 @@ class Batch:
         if taken:
             positions = range(self._source.position, self._source.position + taken)
             group.waiting.append(positions)
+            group.settled = False
             self._source.position += taken
             if self._kept is not None and kept is not None:
                 self._kept += zip(map(self._source.index, positions), kept, strict=True)
@@ -291,8 +294,10 @@ class Batch:
                     self._connection.perform(group.writer.abandon)
 
     def _settle(self, group: Group) -> None:
-        self._flush(group)
-        self._perform(group, group.writer.settle)
+        if not group.settled:
+            self._flush(group)
+            self._perform(group, group.writer.settle)
+            group.settled = True
 
     def _flush(self, group: Group) -> None:
         if not group.waiting:

@@ -1,5 +1,6 @@
 """Which columns the values of a row go to: by the keys of its dict, or by an INSERT that was written out."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -149,6 +150,7 @@ class StatementShapes:
     def __init__(self, insert: Insert, names: tuple[str, ...]) -> None:
         self._insert = insert
         self._names = names
+        self._found: tuple[Table | None, tuple[str, ...]] = (None, ())
 
     def check(self, table: Table) -> None:
         """Raises Unsuitable for a name that is not one column's, and a column that an INSERT has no right to write."""
@@ -172,10 +174,20 @@ class StatementShapes:
         return ParameterError(f"missing parameter{'s' if len(missing) > 1 else ''}: {', '.join(missing)}")
 
     def _columns(self, table: Table) -> tuple[str, ...]:
-        columns = []
+        known, columns = self._found
+        if known is not table:
+            columns = self._find(table)
+            self._found = table, columns
+        return columns
+
+    def _find(self, table: Table) -> tuple[str, ...]:
+        by_name: dict[str, list[str]] = defaultdict(list)
+        for column in table.columns:
+            by_name[column.casefold()].append(column)
+        columns: list[str] = []
         for written in self._insert.columns:
-            name = "".join(part for part, _ in name_parts(written)[-1:]).casefold()
-            alike = [column for column in table.columns if column.casefold() == name]
+            name = "".join(part for part, _ in name_parts(written)[-1:])
+            alike = by_name[name.casefold()]
             if len(alike) != 1:
                 raise Unsuitable(f"{written} is not the name of one column of {table.name}")
             columns += alike

@@ -104,8 +104,7 @@ def flat_rows(
             fields: dict[Any, Any] = record if type(record) is dict else dict(record)
             if surplus or len(fields) == width:
                 try:
-                    for name in names:
-                        values.append(fields[name])
+                    values += [fields[name] for name in names]
                     fits = True
                 except KeyError:
                     fits = False
@@ -116,11 +115,13 @@ def flat_rows(
         try:
             for i in range(start, start + width):
                 value = values[i]
-                adapt = adapters.get(type(value), otherwise)
+                kind = type(value)
+                adapt = adapters.get(kind, otherwise)
                 if adapt is not None:
                     value = adapt(value)
                     values[i] = value
-                if isinstance(value, (str, bytes)):
+                    kind = type(value)
+                if kind is str or kind is bytes:
                     size += len(value)
         except Exception as error:
             del values[start:]
