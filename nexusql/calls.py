@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from itertools import chain
 from time import perf_counter
 from typing import Any, Literal, TypeVar, overload
@@ -22,8 +23,6 @@ from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Uns
 from nexusql.stream import Source, Stream, as_dicts, as_instances
 
 T = TypeVar("T")
-
-_REFUSALS = (DataError, ProgrammingError)  # of a row or its statement, of which nothing is stored
 
 
 class Calls(ABC):
@@ -129,20 +128,21 @@ class Calls(ABC):
         except StopIteration:
             return 0
         engine = self._running()
-        statement, _ = engine.prepare_row(0, sql, first, engine.modes)
+        statement, args = engine.prepare_row(0, sql, first, engine.modes)
         rows = chain((first,), given)
         if can_batch(engine, statement) and statement.insert is None:
             with self._unit() as connection, engine.observed(statement.verb, sql=sql) as event:
                 event.rows = execute_batches(engine, connection, statement, rows, not isinstance(first, Mapping))
             return event.rows
         if statement.insert is not None and statement.plain and statement.order is None:
-            if alone:
-                with suppress(*_REFUSALS):
-                    return self.execute(sql, first).rowcount
             options = BulkOptions(columns=statement.insert.columns)
             shapes = StatementShapes(statement.insert, statement.names)
             write = BulkWrite(engine, self._unit, self._stands, statement.insert.table, shapes, options)
             with suppress(Unsuitable):  # told before any row but the first is taken
+                if alone:
+                    return self._alone(
+                        sql, lambda: engine.run(statement, args, first).rowcount, lambda: write.run(rows).rowcount
+                    )
                 return write.run(rows).rowcount
         return self._execute_each(sql, chain((first,), given))
 
@@ -188,18 +188,28 @@ class Calls(ABC):
             on_error,
         )
         shapes = TableShapes(options)
-        if options.plain and progress is None and self._is_alone(rows):
-            with suppress(*_REFUSALS):
-                return self._insert_alone(table, shapes, RowSource(rows, columns))
         write = BulkWrite(self._running(), self._unit, self._stands, table, shapes, options)
+        if options.plain and progress is None and self._is_alone(rows):
+            single = partial(self._insert_alone, table, shapes, RowSource(rows, columns))
+            return self._alone(table, single, lambda: write.run(rows))
         return write.run(rows, progress)
 
     def _is_alone(self, rows: Iterable[Any]) -> bool:
-        """Whether rows are one that is there already, with no transaction around: its INSERT is all that is to be done.
+        """Whether rows are one that is there already, and its INSERT all that is to be done: nothing is around it, and
+        nothing is stored where it is refused."""
+        one = isinstance(rows, (list, tuple)) and len(rows) == 1
+        return one and self._commits_at_once() and self._running().backend.bulk.refuses_wholly
 
-        Where that is refused for the row or the statement, it goes the way of many, whose errors say more.
-        """
-        return isinstance(rows, (list, tuple)) and len(rows) == 1 and self._commits_at_once()
+    def _alone(self, what: str, single: Callable[[], T], many: Callable[[], T]) -> T:
+        """Write one row by its INSERT. Where that is refused it goes the way of many rows, which takes more, and whose
+        errors say more; and so do the next ones of `what`, a table or a statement, if it was taken there."""
+        engine = self._running()
+        if what not in engine.needs_many:
+            with suppress(DataError, ProgrammingError):
+                return single()
+        written = many()
+        engine.remember_needs_many(what)
+        return written
 
     def _insert_alone(self, table: str, shapes: TableShapes, source: RowSource) -> BulkResult:
         started, engine, row = perf_counter(), self._running(), checked(next(source))
@@ -212,7 +222,8 @@ class Calls(ABC):
         values = row if target.names is None else [row[name] for name in target.names]
         if len(values) != len(target.columns):
             raise shapes.misfit(row, target)
-        stored = self.execute(*self._insertion(target.table, target.columns, values)).rowcount
+        text, params = self._insertion(target.table, target.columns, values)
+        stored = engine.run(*engine.prepare(text, params, engine.modes), params).rowcount
         return BulkResult(stored, "values" if values else "rows", perf_counter() - started, done=1)
 
     def insert(self, table: str, row: Mapping[str, Any], *, returning: str | Sequence[str] | None = None) -> Any:

@@ -43,7 +43,7 @@ from nexusql.writer import WriterLock, writer_lock
 
 logger = logging.getLogger("nexusql")
 
-REMEMBERED_WARNINGS = 10_000
+REMEMBERED = 10_000
 
 T = TypeVar("T")
 
@@ -73,6 +73,7 @@ class Engine:
         self._settings: tuple[str, ...] = ()
         self._settings_lock = threading.Lock()
         self._reported: set[tuple[Hashable, type[Warning]]] = set()
+        self.needs_many: set[str] = set()  # tables and statements that refuse one row where many are taken
         self._column_types: dict[str, Mapping[str, str]] = {}
         self._tables: dict[str, Table] = {}
         shared = self.capabilities.shared_connection
@@ -374,7 +375,7 @@ class Engine:
         """Warn the first time that something is so; afterwards its cost is a look-up."""
         key = (about, category)
         if key not in self._reported:
-            if len(self._reported) >= REMEMBERED_WARNINGS:
+            if len(self._reported) >= REMEMBERED:
                 self._reported.clear()
             self._reported.add(key)
             warnings.warn(text, category, stacklevel=callers_level())
@@ -419,6 +420,13 @@ class Engine:
         """Ask for tables and their column types again, after DDL and when its transaction has ended, either way."""
         self._column_types = {}
         self._tables = {}
+        self.needs_many = set()
+
+    def remember_needs_many(self, what: str) -> None:
+        """Have single rows go the way of many there, until the next DDL."""
+        if len(self.needs_many) >= REMEMBERED:
+            self.needs_many.clear()
+        self.needs_many.add(what)
 
     @staticmethod
     def lost(statement: Statement, error: Error) -> Error:

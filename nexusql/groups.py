@@ -28,8 +28,11 @@ from nexusql.errors import (
     ConfigError,
     ConnectionLost,
     Error,
+    LockTimeout,
     NotConnectedError,
+    OperationalError,
     PoolTimeout,
+    QueryTimeout,
 )
 from nexusql.interrupts import SLICE, TimeLimit, current_call, limited
 from nexusql.results import Rows
@@ -41,9 +44,10 @@ logger = logging.getLogger("nexusql.groups")
 
 AT_ONCE = 50  # tasks
 LINGER = 1.0  # seconds that a writing thread waits for the next group before it ends
-THREADS = 2
-# After these the rows of a group are not tried one by one: whether they are stored is unknown, or none can be.
-_FINAL = (CommitUncertain, ConnectionLost, NotConnectedError, PoolTimeout)
+THREADS = 2  # more gain nothing: by then the event loop is what takes the time
+# After these the rows of a group are not tried one by one: whether they are stored is unknown, or none can be, or each
+# would be waited for as long again.
+_FINAL = (CommitUncertain, ConnectionLost, LockTimeout, NotConnectedError, PoolTimeout, QueryTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +77,16 @@ class _Entry:
     ) -> None:
         self.statement = statement
         self.args = args
-        # As they are now. Of a dict it is told at once that it is a Mapping, which takes long to ask for.
+        # Mostly a dict; to ask whether it is a Mapping takes long.
         mapping = params.__class__ is dict or isinstance(params, Mapping)
-        self.params: Any = dict(params) if mapping else tuple(params or ())  # type: ignore[arg-type]
+        self.params: Any = dict(params) if mapping else tuple(params or ())  # type: ignore[arg-type]  # as they are now
         self.size = 0
         for value in args or ():
             if value.__class__ is str or value.__class__ is bytes:
                 self.size += len(value)
         self.taken = self.withdrawn = False
         self.rows: Rows | None = None  # of a row that was written alone
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.gate = threading.Lock() if future is None else None
         self.future = future
 
@@ -103,7 +107,7 @@ class Groups:
     def __init__(self, engine: Engine, options: GroupCommit) -> None:
         self.engine = engine
         self._options = options
-        self._most_threads = 1 if engine.writer is not None else min(THREADS, engine.options.pool_max)
+        self._most_threads = 1 if engine.writer is not None else max(1, min(THREADS, engine.options.pool_max - 1))
         self._unsuitable: set[str] = set()
         self._closed = False
         self._begin()
@@ -161,6 +165,7 @@ class Groups:
             self._changed.notify_all()
         for thread in threads:
             thread.join()
+        _tell(self._queue, lambda: NotConnectedError("Database not connected"))  # where there was no thread any more
 
     def _add(self, entry: _Entry) -> None:
         with self._lock:
@@ -168,21 +173,28 @@ class Groups:
                 raise NotConnectedError("Database not connected")
             self._queue.append(entry)
             self._bytes += entry.size
-            if self._waiting:
-                if self._is_due():
-                    self._changed.notify()
-            elif len(self._threads) < self._most_threads and self._is_due():
-                self._start_thread()
+            try:
+                self._call_thread()
+            except OperationalError:
+                self._queue.pop()
+                self._bytes -= entry.size
+                raise
 
-    def _start_thread(self) -> None:
-        # An empty context: it must not write in the transaction of whoever comes first.
-        thread = threading.Thread(target=Context().run, args=(self._work,), name="nexusql-groups", daemon=True)
-        self._threads.add(thread)
-        try:
-            thread.start()
-        except BaseException:
-            self._threads.discard(thread)
-            raise
+    def _call_thread(self) -> None:
+        """Have a thread take what is due. Raises OperationalError where there is none and none can be begun."""
+        if self._waiting:
+            if self._is_due():
+                self._changed.notify()
+        elif not self._threads or (self._full() and len(self._threads) < self._most_threads):
+            # An empty context: it must not write in the transaction of whoever comes first.
+            thread = threading.Thread(target=Context().run, args=(self._work,), name="nexusql-groups", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                if not self._threads:
+                    raise OperationalError(f"no thread can be begun to write the row: {error}") from error
+            else:
+                self._threads.add(thread)
 
     def _is_due(self) -> bool:
         """Whether a thread is to take the next group: beside another only a whole one."""
@@ -202,11 +214,13 @@ class Groups:
             by_statement: dict[str, list[_Entry]] = {}
             for entry in group:
                 by_statement.setdefault(entry.statement.source, []).append(entry)
-            for entries in by_statement.values():
-                self._store(entries)
-            with self._lock:
-                self._writing -= 1
-                self._changed.notify()
+            try:
+                for entries in by_statement.values():
+                    self._store(entries)
+            finally:
+                with self._lock:
+                    self._writing -= 1
+                    self._changed.notify()
 
     def _next(self) -> list[_Entry]:
         """The next group, waited for; an empty one where the thread has nothing left to do."""
@@ -220,8 +234,9 @@ class Groups:
                 if self._crowd or len(self._queue) > 1:
                     self._wait_for(lambda: self._full() or self._closed, self._options.delay)
                 group = self._take()
-                self._crowd = len(group) > 1
                 if group:
+                    self._crowd = len(group) > 1
+                    self._call_thread()
                     return group
                 self._writing -= 1
 
@@ -259,7 +274,7 @@ class Groups:
         except _FINAL as error:
             logger.debug("a group of %d rows failed: %s", len(entries), type(error).__name__)
             _tell(entries, partial(_copy, error))
-        except Exception as error:
+        except BaseException as error:  # also what an adapter raises that is none: its row's caller shall have it
             logger.debug("a group of %d rows is halved after %s", len(entries), type(error).__name__)
             middle = len(entries) // 2
             self._store(entries[:middle])
@@ -284,10 +299,10 @@ class Groups:
 
     def _store_alone(self, entry: _Entry) -> None:
         """As without a group: what the row's own error is, is seen here."""
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
             entry.rows = limited(self._limit(), lambda: self.engine.run(entry.statement, entry.args, entry.params))
-        except Exception as reason:
+        except BaseException as reason:
             error = reason
         _tell([entry], lambda: error)
 
@@ -308,7 +323,7 @@ def _wake(loop: asyncio.AbstractEventLoop, waiting: "deque[asyncio.Future[None]]
         loop.call_soon(_wake, loop, waiting)
 
 
-def _tell(entries: Iterable[_Entry], error: Callable[[], Exception | None]) -> None:
+def _tell(entries: Iterable[_Entry], error: Callable[[], BaseException | None]) -> None:
     """Tell the callers; those of one event loop together, for each message wakes it."""
     by_loop: dict[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]] = defaultdict(deque)
     for entry in entries:

@@ -111,6 +111,7 @@ class BulkWrites(Protocol):
     """A database's part in bulk writes; stateless."""
 
     default_row: str  # what INSERT INTO t has behind it for a row of defaults
+    refuses_wholly: bool  # of an INSERT of one row that raises an error nothing is stored, outside a transaction too
 
     def returns(self, modes: SessionModes) -> bool:
         """Whether INSERT can have RETURNING."""

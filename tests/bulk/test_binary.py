@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import columns
-from bulking import opened, stored, table, undone
+from bulking import as_role, opened, stored, table, undone
 from nexusql import (
     CheckViolation,
     DatabaseManager,
@@ -255,17 +255,23 @@ def test_a_table_with_another_type_goes_as_text(postgresql: DatabaseManager, kin
 
 
 def test_a_row_by_itself_goes_by_insert(postgresql: DatabaseManager) -> None:
-    with table(postgresql, f"id SERIAL PRIMARY KEY, a REAL, b INTEGER, {VIA}"):
-        for known in ({}, {"a": 1.5}, {"a": 1.5, "b": 7}, {"b": 7}):
-            result = postgresql.bulk_insert("t", [known], returning="id")
-            assert (result.rowcount, result.strategy, len(result.ids)) == (1, "rows", 1)
-            assert postgresql.fetch_one("SELECT a, b FROM t WHERE id = :id", {"id": result.ids[0]}) == {
-                "a": known.get("a"),
-                "b": known.get("b"),
-            }
-        assert postgresql.bulk_insert("t", [{"b": 8}]).strategy == "values"
-        assert postgresql.bulk_insert("t", [{"id": 98, "b": 8}], returning="id").ids == [98]
-        assert set(ways(postgresql)) == {"insert"}
+    with table(postgresql, f"id SERIAL PRIMARY KEY, a REAL, b INTEGER, {VIA}"), postgresql.transaction() as tx:
+        rows: list[dict[str, Any]] = [{"a": 1.5}, {"a": 1.5, "b": 7}, {"b": 7}]
+        for number, known in enumerate(rows):
+            result = tx.bulk_insert("t", [{"id": number, **known}], returning="id")
+            assert (result.rowcount, result.strategy, result.ids) == (1, "values", [number])
+            expected = {"a": known.get("a"), "b": known.get("b")}
+            assert tx.fetch_one("SELECT a, b FROM t WHERE id = :id", {"id": number}) == expected
+        assert tx.bulk_insert("t", iter([{"id": 9}])).strategy == "values"
+        assert set(ways(tx)) == {"insert"}
+
+
+def test_one_that_wants_back_what_is_drawn_needs_no_right_to_read(postgresql: DatabaseManager, role: str) -> None:
+    with as_role(postgresql, role) as limited, table(postgresql, f"id SERIAL PRIMARY KEY, a INTEGER, {VIA}"):
+        postgresql.execute(f"GRANT INSERT ON t TO {role}")
+        postgresql.execute(f"GRANT USAGE ON SEQUENCE t_id_seq TO {role}")
+        assert limited.bulk_insert("t", iter([{"a": 5}]), returning="id").ids == [1]
+        assert limited.bulk_insert("t", [{"a": 6}, {"a": 7}], returning="id").ids == [2, 3]
 
 
 def test_a_row_that_is_left_over_goes_by_insert(postgresql: DatabaseManager) -> None:

@@ -10,6 +10,7 @@ from bulking import kind_of, opened, stored, table
 from nexusql import (
     DatabaseManager,
     Error,
+    GroupCommit,
     NotNullViolation,
     ParameterError,
     UndefinedColumn,
@@ -138,3 +139,32 @@ def test_its_table_may_have_been_changed_elsewhere(shared: DatabaseManager) -> N
         with pytest.raises(UndefinedColumn, match="no column 'b'"):
             shared.bulk_insert("t", [{"id": 3, "a": "z", "b": 3}])
         assert stored(shared) == [(1, "x", 7), (2, "y", 3)]
+
+
+def test_where_only_many_are_taken_the_next_ones_go_that_way_at_once() -> None:
+    seen: list[str] = []
+    with (
+        opened("postgresql", observers=[lambda event: seen.append(event.operation)]) as db,
+        table(db, "id INTEGER, flag BOOLEAN"),
+    ):
+        for number in range(3):
+            seen.clear()
+            assert db.bulk_insert("t", [{"id": number, "flag": 1}]).rowcount == 1  # an int, which execute refuses
+            assert ("INSERT" in seen) == (number == 0)
+            assert "BULK INSERT" in seen
+        assert stored(db) == [(0, True), (1, True), (2, True)]
+        db.execute("ALTER TABLE t ALTER COLUMN flag TYPE INTEGER USING flag::int")
+        seen.clear()
+        assert db.bulk_insert("t", [{"id": 3, "flag": 1}]).strategy == "values"
+        assert seen == ["INSERT"]
+
+
+def test_it_has_no_time_limit_and_waits_for_no_group(shared: DatabaseManager) -> None:
+    """As many rows have none."""
+    with (
+        table(shared, COLUMNS),
+        DatabaseManager(shared.database_url, statement_timeout=1e-6, group_commit=GroupCommit(delay=1.0)) as db,
+    ):
+        assert db.bulk_insert("t", [{"id": 1, "a": "x"}]).rowcount == 1
+        assert db.execute_many("INSERT INTO t (id, a) VALUES (:id, :a)", [{"id": 2, "a": "y"}]) == 1
+        assert len(stored(shared)) == 2

@@ -18,8 +18,11 @@ from nexusql.bulk import BulkWrite
 from nexusql.errors import (
     ConfigError,
     IntegrityError,
+    LockTimeout,
     NotConnectedError,
+    OperationalError,
     ParameterError,
+    QueryTimeout,
     UndefinedTable,
     UniqueViolation,
 )
@@ -342,3 +345,51 @@ def test_values_are_those_of_execute(db: DatabaseManager) -> None:
     first = {name: bytes(value) if isinstance(value, memoryview) else value for name, value in rows[0].items()}
     for each in rows[1:]:
         assert {n: bytes(v) if isinstance(v, memoryview) else v for n, v in each.items()} == first
+
+
+def test_a_row_for_which_no_thread_can_be_begun_is_not_written(
+    db: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(OperationalError, match="no thread can be begun to write the row"):
+            db.execute(INSERT, row(1))
+    db.execute(INSERT, row(2))
+    assert ids(db) == [2]
+
+
+def test_a_group_that_waits_for_a_lock_is_not_tried_row_by_row(database_url: str, sizes: list[int]) -> None:
+    with (
+        DatabaseManager(database_url) as other,
+        DatabaseManager(database_url, statement_timeout=0.5, group_commit=GroupCommit(rows=50)) as db,
+    ):
+        other.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL, cost DOUBLE PRECISION)")
+        with other.transaction() as transaction:
+            transaction.execute(INSERT, row(7))  # of which it is not known yet whether it stays
+            began = time.monotonic()
+            results = asyncio.run(insert_all(db, [row(n) for n in range(50)]))
+            assert time.monotonic() - began < 10
+        refused = [n for n, each in enumerate(results) if isinstance(each, (QueryTimeout, LockTimeout))]
+        assert 7 in refused
+        assert len(sizes) == 1  # the other rows, if any, came before as one
+        assert ids(other) == sorted({*range(50)} - {*refused} | {7})
+
+
+def test_what_an_adapter_raises_ends_no_thread(database_url: str) -> None:
+    class Odd:
+        pass
+
+    def refuse(value: Odd) -> str:
+        if threading.current_thread().name == "nexusql-groups":
+            raise SystemExit(3)
+        return "odd"
+
+    with DatabaseManager(database_url, group_commit=True, adapters={Odd: refuse}) as db:
+        db.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL, cost DOUBLE PRECISION)")
+        results = asyncio.run(insert_all(db, [row(n, name=Odd() if n == 5 else "x") for n in range(20)]))
+        assert [n for n, each in enumerate(results) if isinstance(each, BaseException)] in ([5], [])
+        assert asyncio.run(insert_all(db, [row(n) for n in range(100, 120)])) == [[]] * 20
+        assert len(ids(db)) >= 39

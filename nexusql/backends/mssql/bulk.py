@@ -40,6 +40,7 @@ class MssqlBulk:
     """See nexusql.backends.bulk.BulkWrites."""
 
     default_row = "DEFAULT VALUES"
+    refuses_wholly = False  # a RAISERROR in a trigger leaves the row
 
     def __init__(self, values: Values) -> None:
         self._values = values

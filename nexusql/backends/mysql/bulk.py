@@ -47,6 +47,7 @@ class MysqlBulk:
     """See nexusql.backends.bulk.BulkWrites."""
 
     default_row = "() VALUES ()"
+    refuses_wholly = True
 
     def __init__(self, values: Values, run: Run, mogrify: Run) -> None:
         self._values = values

@@ -52,6 +52,7 @@ class PostgresqlBulk:
     """See nexusql.backends.bulk.BulkWrites."""
 
     default_row = "DEFAULT VALUES"
+    refuses_wholly = True
 
     def __init__(self, values: Values, run: Run) -> None:
         self._values = values
@@ -214,7 +215,7 @@ class CopyWriter(TextWriter):
         if self._records is not None:
             self.ids += [self.target.value(record, str(self.target.returning)) for record in self._records]
             self._records = []
-        if count == 1 and not self._taken:
+        if count == 1 and self._first and not self._taken:
             self._pieces, self._taken, pieces = [self._first], 1, []
         if pieces:
             self._certain = False
@@ -243,9 +244,8 @@ class CopyWriter(TextWriter):
         self._certain = True
 
     def _write(self, raw: Raw, data: bytes, taken: int) -> None:
-        if taken == 1:
-            wanted = self.target if self._drawn is not None else replace(self.target, returning=None)
-            self._insert(raw, Insertion(wanted), data, 1)
+        if taken == 1 and self._drawn is None:  # to give it back, an INSERT needs the right to read it
+            self._insert(raw, Insertion(replace(self.target, returning=None)), data, 1)
             return
         if self._drawn is not None:
             drawn = self._draw(raw, self._drawn, taken)

@@ -38,6 +38,7 @@ class SqliteBulk:
     """See nexusql.backends.bulk.BulkWrites."""
 
     default_row = "DEFAULT VALUES"
+    refuses_wholly = True
 
     def __init__(self, values: Values) -> None:
         self._values = values
