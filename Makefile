@@ -54,7 +54,7 @@ $(ready): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "nexusql needs Python 3.10 or later; name one: make PYTHON=python3.12 ..")'
 	@$(bin)/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(version)")' 2>/dev/null \
 		|| $(PYTHON) -m venv --clear $(VENV)
-	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	NEXUSQL_PURE= $(bin)/pip install --quiet --disable-pip-version-check -e '.[dev,dev-odbc]'
 	@rm -f $(VENV)/.built-*
 	@touch $@
 

@@ -18,7 +18,7 @@ PEEWEE_ROWS = 1000
 
 
 class SqlAlchemy(Peer):
-    """SQLAlchemy Core, with the same drivers as nexusql."""
+    """SQLAlchemy Core, on PostgreSQL with psycopg 3, its choice there; what only reads is not put into a transaction."""
 
     name = "SQLAlchemy"
     module = "sqlalchemy"
@@ -26,15 +26,16 @@ class SqlAlchemy(Peer):
     def __init__(self, kind: str, url: str) -> None:
         self.kind = kind
         self.library: Any = importlib.import_module("sqlalchemy")
-        schemes = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg2", "mysql": "mysql+pymysql"}
+        schemes = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
         self.engine = self.library.create_engine(f"{schemes[kind]}://{url.partition('://')[2]}")
+        self.reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.inserting = getattr(importlib.import_module(f"sqlalchemy.dialects.{kind}"), "insert")  # noqa: B009
 
     def _read(self, query: Query) -> Contender:
         statement = self.library.text(query.sql)
 
         def way() -> list[Record]:
-            with self.engine.connect() as connection:
+            with self.reading.connect() as connection:
                 return [dict(row) for row in connection.execute(statement, query.params).mappings()]
 
         return way
