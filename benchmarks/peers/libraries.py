@@ -18,7 +18,7 @@ PEEWEE_ROWS = 1000
 
 
 class SqlAlchemy(Peer):
-    """SQLAlchemy Core, on PostgreSQL with psycopg 3, its choice there; what only reads is not put into a transaction."""
+    """SQLAlchemy Core, on PostgreSQL by psycopg 3, its choice there; what only reads is put into no transaction."""
 
     name = "SQLAlchemy"
     module = "sqlalchemy"
