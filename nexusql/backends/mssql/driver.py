@@ -104,7 +104,8 @@ class MssqlBackend(CommonBackend):
 
     def looks_dead(self, raw: Raw) -> bool:
         """Closed here, or its socket has ended."""
-        return raw.closed or (raw.wire is not None and raw.wire.has_ended())
+        wire = raw.wire
+        return raw.closed or (wire is not None and wire.has_ended())
 
     def ping(self, raw: Raw, timeout: float) -> bool:
         """One round trip."""
@@ -124,8 +125,9 @@ class MssqlBackend(CommonBackend):
                 try:
                     within(CLOSE_SECONDS, raw.close, lambda _: None)
                 except TimeoutError:
-                    if raw.wire is not None:  # then what is under way ends, and it closes by itself
-                        raw.wire.cut()
+                    wire = raw.wire
+                    if wire is not None:  # then what is under way ends, and it closes by itself
+                        wire.cut()
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """Have the driver stop it (https://learn.microsoft.com/sql/odbc/reference/syntax/sqlcancel-function);
@@ -143,8 +145,9 @@ class MssqlBackend(CommonBackend):
 
     def cut(self, raw: Raw) -> None:
         """Shut the socket under the driver; where that is not known, cancel once more."""
-        if raw.wire is not None:
-            raw.wire.cut()
+        wire = raw.wire
+        if wire is not None:
+            wire.cut()
         else:
             with suppress(Exception):  # whatever the driver makes of a session that is in use
                 within(CANCEL_SECONDS, raw.cancel, lambda _: None)

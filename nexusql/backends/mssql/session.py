@@ -213,6 +213,7 @@ class MssqlSession:
                         running.close()
                 self.odbc.close()
         finally:
+            self.wire = None  # its number may be that of another socket later on
             self._using.release()
 
 
