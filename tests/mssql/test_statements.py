@@ -132,7 +132,7 @@ def test_an_announcement_is_taken_back_where_the_batch_fails(db: DatabaseManager
     assert server.texts[-1] == "SET IDENTITY_INSERT t OFF"
 
 
-@pytest.mark.parametrize("number", [1088, 8106, 8107])
+@pytest.mark.parametrize("number", [545, 1088, 8106, 8107])
 def test_where_a_value_cannot_be_announced_the_first_error_is_told(
     db: DatabaseManager, server: Server, number: int
 ) -> None:
@@ -141,6 +141,33 @@ def test_where_a_value_cannot_be_announced_the_first_error_is_told(
     with pytest.raises(errors.ProgrammingError) as caught:
         db.execute("INSERT INTO t (id) VALUES (5)")
     assert caught.value.code == 544
+
+
+def test_rows_are_streamed_by_the_same_ways_around(db: DatabaseManager, server: Server) -> None:
+    server.on("OUTPUT INSERTED.id (?!INTO)", error("ProgrammingError", "42000", 334))
+    server.on("SELECT \\* FROM #nexusql_output", Several([[(n,) for n in range(7)], 0]))
+    with db.transaction() as tx:
+        with tx.stream("INSERT INTO t (a) SELECT a FROM s RETURNING id", chunk_size=3) as rows:
+            assert [row["c0"] for row in rows] == list(range(7))
+    server.on("OUTPUT INSERTED.id", ANNOUNCED)
+    server.on("^SET IDENTITY_INSERT t ON; .*OUTPUT", Several([0, [(5,)], 0]))
+    with db.transaction() as tx:
+        with tx.stream("INSERT INTO t (id) SELECT id FROM s RETURNING id", chunk_size=3) as rows:
+            assert [row["c0"] for row in rows] == [5]
+
+
+def test_an_error_amid_the_rows_takes_back_what_the_way_around_has_made(db: DatabaseManager, server: Server) -> None:
+    failing = Several([[(5,)], error("IntegrityError", "23000", 2627)])
+    server.on("^INSERT", ANNOUNCED)
+    server.on("^SET IDENTITY_INSERT t ON; INSERT", failing)
+    with pytest.raises(errors.UniqueViolation):
+        db.execute("INSERT INTO t (id) VALUES (5) RETURNING id")
+    assert server.texts[-1] == "SET IDENTITY_INSERT t OFF"
+    server.on("OUTPUT INSERTED.id(?! INTO)", error("ProgrammingError", "42000", 334))
+    server.on("SELECT \\* FROM #nexusql_output", failing)
+    with pytest.raises(errors.UniqueViolation):
+        db.execute("UPDATE t SET a = 1 RETURNING id")
+    assert server.texts[-1].startswith("DROP TABLE #nexusql_output_")
 
 
 def test_another_error_of_the_way_around_is_told(db: DatabaseManager, server: Server) -> None:
