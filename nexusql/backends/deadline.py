@@ -93,13 +93,14 @@ def cut(fileno: int) -> None:
         shut(own)
 
 
-def duplicate(fileno: int) -> socket.socket:
-    """A socket on a descriptor of its own. Raises OSError where the other is closed, or no socket."""
+def duplicate(fileno: int, family: int = socket.AF_INET) -> socket.socket:
+    """A socket on a descriptor of its own, of which addresses can be had where `family` is the right one; -1 asks the
+    system for it. Raises OSError where the other descriptor is closed, or no socket."""
     own = socket.dup(fileno)
     try:
         # Said to be non-blocking, it is left as it is; else the constructor would change the socket for all of its
         # descriptors, where there is a default time-out (https://docs.python.org/3/library/socket.html).
-        return socket.socket(-1, socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0), -1, own)
+        return socket.socket(family, socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0), 0, own)
     except OSError:
         socket.close(own)
         raise

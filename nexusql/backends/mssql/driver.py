@@ -155,8 +155,8 @@ class MssqlBackend(CommonBackend):
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text; a text that is compared with a VARCHAR column is sent as one.
 
-        Two errors come before anything is done, and are gone around: a trigger keeps OUTPUT from giving rows, and a
-        value for a numbered column wants to be announced.
+        Two errors come before anything is done, and are gone around where the transaction has outlived them: a trigger
+        keeps OUTPUT from giving rows, and a value for a numbered column wants to be announced.
         """
         sizes = self._types.sizes(raw, text, args) if args else None
         try:

@@ -33,7 +33,7 @@ class Wire:
         """The socket on a descriptor of one's own, which nobody else can close and get anew; None where the driver has
         closed it."""
         try:
-            own = duplicate(self.descriptor)
+            own = duplicate(self.descriptor, -1)
         except OSError:
             yield None
             return
