@@ -113,7 +113,7 @@ def test_a_row_with_its_number_is_announced_by_every_call(db: DatabaseManager, s
     server.on("sys.columns AS c LEFT JOIN", described)
     server.on("sys.indexes", [(1, True, "id", False, None)])
     server.on("sys.triggers", [(0,)])
-    server.on("^INSERT", ANNOUNCED)
+    server.on("^INSERT", lambda args: 1 if "SET IDENTITY_INSERT [t] ON" in server.texts else ANNOUNCED)
     server.on("^SET IDENTITY_INSERT .* OUTPUT", Several([0, [(5,)], 0]))
     if way == "insert":
         assert db.insert("t", {"id": 5, "a": 1}) == 5
@@ -143,17 +143,19 @@ def test_where_a_value_cannot_be_announced_the_first_error_is_told(
     assert caught.value.code == 544
 
 
-def test_rows_are_streamed_by_the_same_ways_around(db: DatabaseManager, server: Server) -> None:
-    server.on("OUTPUT INSERTED.id (?!INTO)", error("ProgrammingError", "42000", 334))
-    server.on("SELECT \\* FROM #nexusql_output", Several([[(n,) for n in range(7)], 0]))
-    with db.transaction() as tx:
-        with tx.stream("INSERT INTO t (a) SELECT a FROM s RETURNING id", chunk_size=3) as rows:
-            assert [row["c0"] for row in rows] == list(range(7))
-    server.on("OUTPUT INSERTED.id", ANNOUNCED)
-    server.on("^SET IDENTITY_INSERT t ON; .*OUTPUT", Several([0, [(5,)], 0]))
-    with db.transaction() as tx:
-        with tx.stream("INSERT INTO t (id) SELECT id FROM s RETURNING id", chunk_size=3) as rows:
-            assert [row["c0"] for row in rows] == [5]
+@pytest.mark.parametrize("number", [334, 544])
+def test_rows_in_pieces_come_by_the_same_ways_around(db: DatabaseManager, server: Server, number: int) -> None:
+    server.on("OUTPUT", error("ProgrammingError", "42000", number))
+    server.on("INTO #nexusql_output", 7)
+    way = "^SET IDENTITY_INSERT t ON; .*OUTPUT" if number == 544 else "^SELECT \\* FROM #nexusql_output"
+    server.on(way, Several([[(n,) for n in range(7)], 0]))
+    backend = db._connected().backend
+    raw = backend.connect(db.config, 5.0)
+    cursor = backend.open_cursor(raw, "INSERT INTO t (id) OUTPUT INSERTED.id SELECT id FROM s", None, 3, True)
+    pieces = [cursor.fetch() for _ in range(4)]
+    assert pieces == [[(0,), (1,), (2,)], [(3,), (4,), (5,)], [(6,)], []]
+    assert not cursor.occupies
+    backend.close(raw)
 
 
 def test_an_error_amid_the_rows_takes_back_what_the_way_around_has_made(db: DatabaseManager, server: Server) -> None:
