@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from nexusql.backends.deadline import cut, cut_after
+from nexusql.backends.mssql import wire
 from nexusql.backends.mssql.wire import Wire, opened
 from nexusql.manager import DatabaseManager
 
@@ -63,7 +65,7 @@ def test_a_descriptor_that_gets_to_a_stranger_meanwhile_is_left_alone(
     near, far = peer.connect()
     stranger, his = peer.connect()
     kept = near.dup()
-    wire, fstat = wire_of(near), os.fstat
+    own, fstat = wire_of(near), os.fstat
 
     def overtaken(descriptor: int) -> os.stat_result:
         status = fstat(descriptor)
@@ -72,44 +74,44 @@ def test_a_descriptor_that_gets_to_a_stranger_meanwhile_is_left_alone(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fstat", overtaken)
-        wire.cut()
+        own.cut()
     assert is_up(stranger, his)
     with kept:
         assert far.recv(1) == b""  # it was the right one that was shut
-    assert wire.has_ended()
-    wire.cut()
-    wire.let_go()
+    assert own.has_ended()
+    own.cut()
+    own.let_go()
     assert is_up(stranger, his)
     assert is_up(near, his)
 
 
 def test_the_driver_is_not_taken_for_gone_and_then_is(peer: Peer) -> None:
     near, far = peer.connect()
-    wire = wire_of(near)
-    assert not wire.has_ended()
+    own = wire_of(near)
+    assert not own.has_ended()
     far.sendall(b"x")
-    assert not wire.has_ended()
+    assert not own.has_ended()
     assert near.recv(1) == b"x"
-    wire.let_go()
-    assert wire.has_ended()
-    assert os.fstat(wire.descriptor).st_rdev == os.stat(os.devnull).st_rdev
+    own.let_go()
+    assert own.has_ended()
+    assert os.fstat(own.descriptor).st_rdev == os.stat(os.devnull).st_rdev
 
 
 def test_only_a_connection_to_the_servers_port_is_a_sessions(peer: Peer, other: Peer) -> None:
-    made, wire = opened(lambda: (peer.connect(), other.connect()), peer.port)
-    assert wire == wire_of(made[0][0])
+    made, own = opened(lambda: (peer.connect(), other.connect()), peer.port)
+    assert own == wire_of(made[0][0])
     assert opened(lambda: (peer.connect(), other.connect()), None)[1] is None
-    (near, _), wire = opened(peer.connect, None)
-    assert wire is not None
-    assert wire.number in {os.fstat(end.fileno()).st_ino for end in (near, _)}
+    (near, _), own = opened(peer.connect, None)
+    assert own is not None
+    assert own.number in {os.fstat(end.fileno()).st_ino for end in (near, _)}
 
 
 def test_no_stranger_stands_in_for_a_connection_that_is_gone(peer: Peer, other: Peer) -> None:
     assert opened(other.connect, peer.port)[1] is None
     earlier, _ = peer.connect()
-    again, wire = opened(earlier.dup, peer.port)
+    again, own = opened(earlier.dup, peer.port)
     with again:
-        assert wire is None
+        assert own is None
 
 
 def test_sockets_that_the_system_does_not_number_stay_unknown(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,17 +134,25 @@ def test_looking_at_a_socket_and_shutting_it_leave_its_mode_alone(peer: Peer) ->
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(5.0)
     try:
-        near, wire = opened(connect, peer.port)
-        assert wire is not None
-        assert not wire.has_ended()
+        near, own = opened(connect, peer.port)
+        assert own is not None
+        assert not own.has_ended()
         assert os.get_blocking(near.fileno())
         with cut_after(60.0, near.fileno()):
             assert os.get_blocking(near.fileno())
-        wire.cut()
+        own.cut()
         cut(near.fileno())
         assert os.get_blocking(near.fileno())
     finally:
         socket.setdefaulttimeout(before)
+
+
+def test_a_server_that_is_slow_to_answer_holds_up_no_other_session(peer: Peer) -> None:
+    with wire._opening:
+        before = time.monotonic()
+        (near, _), found = opened(peer.connect, peer.port)
+        assert time.monotonic() - before < 0.7
+    assert found == wire_of(near)
 
 
 FORKING = """
