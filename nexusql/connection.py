@@ -325,7 +325,9 @@ class Connection:
             self.misplaced = self.needs_reset = True
         elif statement and args and type(mapped) is ParameterError:
             index = unsendable(error, args)
-            return mapped if index is None else value_error(statement, index, str(mapped))
+            if index is None or index >= len(statement.names):  # driver text has no names
+                return mapped
+            return value_error(statement, index, str(mapped))
         return mapped
 
     @staticmethod

@@ -74,8 +74,8 @@ def cut_after(seconds: float, fileno: int) -> Iterator[None]:
     """Shut the socket of a descriptor down when the body takes longer than `seconds`, so that it fails instead of
     waiting for a peer that is silent."""
     # A descriptor of its own, so that whoever gets the number next, once the driver has closed it, keeps his socket.
-    with socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as own:
-        timer = threading.Timer(seconds, _shut, (own,))
+    with duplicate(fileno) as own:
+        timer = threading.Timer(seconds, shut, (own,))
         timer.daemon = True
         with suppress(RuntimeError):  # the interpreter is ending, and starts no more threads
             timer.start()
@@ -89,11 +89,25 @@ def cut_after(seconds: float, fileno: int) -> Iterator[None]:
 
 def cut(fileno: int) -> None:
     """Shut the socket of a descriptor down, so that whoever waits on it fails."""
-    with suppress(OSError), socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as own:
-        _shut(own)
+    with suppress(OSError), duplicate(fileno) as own:
+        shut(own)
 
 
-def _shut(sock: socket.socket) -> None:
+def duplicate(fileno: int, family: int = socket.AF_INET) -> socket.socket:
+    """A socket on a descriptor of its own, of which addresses can be had where `family` is the right one; -1 asks the
+    system for it. Raises OSError where the other descriptor is closed, or no socket."""
+    own = socket.dup(fileno)
+    try:
+        # Said to be non-blocking, it is left as it is; else the constructor would change the socket for all of its
+        # descriptors, where there is a default time-out (https://docs.python.org/3/library/socket.html).
+        return socket.socket(family, socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0), 0, own)
+    except OSError:
+        socket.close(own)
+        raise
+
+
+def shut(sock: socket.socket) -> None:
+    """Shut a socket down, for all of its descriptors."""
     with suppress(OSError):  # the peer has closed it
         sock.shutdown(socket.SHUT_RDWR)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nexusql import Array, DatabaseManager, Json
 from nexusql.errors import ParameterError
+from nexusql.sql.statement import Statement
 
 HOSTILE = [
     "O'Reilly",
@@ -272,6 +273,17 @@ def test_a_bool_in_a_json_column_is_json(db: DatabaseManager, kind: str) -> None
 def test_any_text_comes_back(db: DatabaseManager, text: str) -> None:
     sql = "SELECT :v AS v, 'a :w -- %s' AS w /* :w */ -- :w"
     assert db.execute(sql, {"v": text}) == [{"v": text, "w": "a :w -- %s"}]
+
+
+def test_a_value_of_driver_text_that_cannot_be_sent_is_refused_without_a_name(db: DatabaseManager) -> None:
+    engine = db._connected()
+    text = f"SELECT {engine.backend.syntax.placeholder}"
+    connection = engine.lease()
+    try:
+        with pytest.raises(ParameterError, match="half a surrogate pair"):
+            connection.run(Statement(text, text), ["\ud800"])
+    finally:
+        engine.pool.release(connection)
 
 
 def test_json_loads_can_be_replaced(database_url: str, kind: str) -> None:

@@ -215,6 +215,12 @@ def test_rows_that_the_server_refuses_are_reported(
     assert result.errors[0].error.code == number  # type: ignore[attr-defined]
 
 
+def test_a_server_that_only_speaks_the_protocol_blames_no_row(db: DatabaseManager, table: Server) -> None:
+    table.on("^INSERT", error("ProgrammingError", "42000", 33557097))
+    with pytest.raises(errors.NotSupportedError):
+        db.bulk_insert("t", [{"name": "a"}, {"name": "b"}], on_error="report")
+
+
 def test_an_insert_gives_the_key(db: DatabaseManager, table: Server) -> None:
     table.on("OUTPUT INSERTED", [(42,)])
     assert db.insert("t", {"name": "a"}) == 42

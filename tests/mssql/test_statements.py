@@ -113,7 +113,7 @@ def test_a_row_with_its_number_is_announced_by_every_call(db: DatabaseManager, s
     server.on("sys.columns AS c LEFT JOIN", described)
     server.on("sys.indexes", [(1, True, "id", False, None)])
     server.on("sys.triggers", [(0,)])
-    server.on("^INSERT", ANNOUNCED)
+    server.on("^INSERT", lambda args: 1 if "SET IDENTITY_INSERT [t] ON" in server.texts else ANNOUNCED)
     server.on("^SET IDENTITY_INSERT .* OUTPUT", Several([0, [(5,)], 0]))
     if way == "insert":
         assert db.insert("t", {"id": 5, "a": 1}) == 5
@@ -132,7 +132,7 @@ def test_an_announcement_is_taken_back_where_the_batch_fails(db: DatabaseManager
     assert server.texts[-1] == "SET IDENTITY_INSERT t OFF"
 
 
-@pytest.mark.parametrize("number", [1088, 8106, 8107])
+@pytest.mark.parametrize("number", [545, 1088, 8106, 8107])
 def test_where_a_value_cannot_be_announced_the_first_error_is_told(
     db: DatabaseManager, server: Server, number: int
 ) -> None:
@@ -141,6 +141,35 @@ def test_where_a_value_cannot_be_announced_the_first_error_is_told(
     with pytest.raises(errors.ProgrammingError) as caught:
         db.execute("INSERT INTO t (id) VALUES (5)")
     assert caught.value.code == 544
+
+
+@pytest.mark.parametrize("number", [334, 544])
+def test_rows_in_pieces_come_by_the_same_ways_around(db: DatabaseManager, server: Server, number: int) -> None:
+    server.on("OUTPUT", error("ProgrammingError", "42000", number))
+    server.on("INTO #nexusql_output", 7)
+    way = "^SET IDENTITY_INSERT t ON; .*OUTPUT" if number == 544 else "^SELECT \\* FROM #nexusql_output"
+    server.on(way, Several([[(n,) for n in range(7)], 0]))
+    backend = db._connected().backend
+    raw = backend.connect(db.config, 5.0)
+    cursor = backend.open_cursor(raw, "INSERT INTO t (id) OUTPUT INSERTED.id SELECT id FROM s", None, 3, True)
+    pieces = [cursor.fetch() for _ in range(4)]
+    assert pieces == [[(0,), (1,), (2,)], [(3,), (4,), (5,)], [(6,)], []]
+    assert not cursor.occupies
+    backend.close(raw)
+
+
+def test_an_error_amid_the_rows_takes_back_what_the_way_around_has_made(db: DatabaseManager, server: Server) -> None:
+    failing = Several([[(5,)], error("IntegrityError", "23000", 2627)])
+    server.on("^INSERT", ANNOUNCED)
+    server.on("^SET IDENTITY_INSERT t ON; INSERT", failing)
+    with pytest.raises(errors.UniqueViolation):
+        db.execute("INSERT INTO t (id) VALUES (5) RETURNING id")
+    assert server.texts[-1] == "SET IDENTITY_INSERT t OFF"
+    server.on("OUTPUT INSERTED.id(?! INTO)", error("ProgrammingError", "42000", 334))
+    server.on("SELECT \\* FROM #nexusql_output", failing)
+    with pytest.raises(errors.UniqueViolation):
+        db.execute("UPDATE t SET a = 1 RETURNING id")
+    assert server.texts[-1].startswith("DROP TABLE #nexusql_output_")
 
 
 def test_another_error_of_the_way_around_is_told(db: DatabaseManager, server: Server) -> None:

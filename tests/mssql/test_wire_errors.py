@@ -88,6 +88,41 @@ def test_a_value_for_a_numbered_column_is_announced(wired: DatabaseManager, tds:
     assert wired.execute("INSERT INTO t (id) VALUES (:id) RETURNING id", {"id": 5}).scalar() == 5
 
 
+@pytest.mark.parametrize("rows", [[(1,), Fault(8134)], [(n,) for n in range(150)] + [Fault(8134)]])
+def test_an_announcement_is_taken_back_after_an_error_amid_rows(
+    wired: DatabaseManager, tds: Server, rows: list[Any]
+) -> None:
+    tds.on("^INSERT", Fault(544))
+    tds.on("^SET IDENTITY_INSERT t ON; INSERT", [None, Rows({"id": "int"}, rows), None])
+    with pytest.raises(errors.DataError):
+        wired.execute("INSERT INTO t (id) SELECT id FROM s RETURNING id")
+    assert tds.requests[-1].text == "SET IDENTITY_INSERT t OFF"
+
+
+@pytest.mark.parametrize("number", [544, 334])
+@pytest.mark.parametrize("state", [0, -1])
+def test_nothing_is_run_again_outside_the_transaction_that_it_belonged_to(
+    wired: DatabaseManager, tds: Server, number: int, state: int
+) -> None:
+    tds.on("^INSERT", Fault(number, state=state))
+    with pytest.raises(errors.TransactionAborted):
+        with wired.transaction() as tx:
+            with pytest.raises(errors.ProgrammingError) as caught:
+                tx.execute("INSERT INTO t (id) VALUES (:id) RETURNING id", {"id": 5})
+            assert caught.value.code == number
+    assert sum("INSERT INTO t" in request.text for request in tds.requests) == 1
+    assert not any("#nexusql" in text for text in tds.texts)
+    assert wired.fetch_value("SELECT 1") == 1
+
+
+def test_in_a_transaction_that_goes_on_a_value_is_announced(wired: DatabaseManager, tds: Server) -> None:
+    tds.on("^INSERT", Fault(544))
+    tds.on("^SET IDENTITY_INSERT t ON; INSERT", [None, 1, None])
+    with wired.transaction() as tx:
+        assert tx.execute("INSERT INTO t (id) VALUES (:id)", {"id": 5}).rowcount == 1
+    assert tds.texts[-1] == "COMMIT TRANSACTION"
+
+
 def test_rows_of_output_are_fetched_around_a_trigger(wired: DatabaseManager, tds: Server) -> None:
     tds.on("OUTPUT INSERTED.id(?! INTO)", Fault(334, "The target table cannot have any enabled triggers"))
     tds.on(r"^SELECT \* FROM #nexusql_output", [Rows({"id": "int"}, [(7,)]), None])

@@ -12,6 +12,7 @@ import pytest
 import tds_drivers
 from nexusql import errors
 from nexusql.aio import AsyncDatabaseManager
+from nexusql.backends.mssql import wire
 from nexusql.manager import DatabaseManager
 from tds_messages import Request
 from tds_server import Rows, Server, Wait
@@ -89,7 +90,10 @@ def test_a_time_limit_holds_for_a_server_that_is_frozen(
     assert wired.fetch_value("SELECT 1") == 1
 
 
-def test_each_session_knows_its_own_socket(wired: DatabaseManager, tds: Server) -> None:
+def test_each_session_knows_its_own_socket(
+    wired: DatabaseManager, tds: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "PATIENCE", 10.0)  # also where the machine is slow
     backend, found = wired._connected().backend, []
     threads = [threading.Thread(target=lambda: found.append(backend.connect(wired.config, 10.0))) for _ in range(6)]
     for thread in threads:

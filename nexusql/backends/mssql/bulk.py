@@ -15,6 +15,7 @@ from nexusql.backends.base import Raw
 from nexusql.backends.bulk import MOST_BYTES, Record, RowFault, Taken, Target, Writer, blames_row, column_list
 from nexusql.backends.common import error_of_python
 from nexusql.backends.mssql.catalogue import BYTES, MssqlTable, read_table
+from nexusql.backends.mssql.error_codes import BY_CODE
 from nexusql.backends.mssql.numbering import announcement
 from nexusql.backends.mssql.parameters import AT_ONCE, BYTES_NULL, TEXT_NULL
 from nexusql.backends.mssql.session import MssqlSession
@@ -59,7 +60,10 @@ class MssqlBulk:
 
     def blames_row(self, error: Error) -> bool:
         """See nexusql.backends.bulk.BulkWrites."""
-        return blames_row(error, _ROW_CODES) or (isinstance(error.code, int) and error.code >= _FIRST_OF_USERS)
+        code = error.code
+        return blames_row(error, _ROW_CODES) or (
+            isinstance(code, int) and code >= _FIRST_OF_USERS and code not in BY_CODE
+        )
 
 
 class MssqlWriter(Writer):

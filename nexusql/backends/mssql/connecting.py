@@ -54,7 +54,7 @@ def open_session(config: ConnectionConfig, timeout: float) -> MssqlSession:
     """Connect in autocommit. Raises ConfigError for options that are unknown or contradict each other, InterfaceError
     where there is no ODBC driver, and the driver's errors."""
     text, query_timeout = connection_string(config, pyodbc.drivers())
-    odbc, wire = opened(lambda: pyodbc.connect(text, autocommit=True, timeout=max(1, round(timeout))))
+    odbc, wire = opened(lambda: pyodbc.connect(text, autocommit=True, timeout=max(1, round(timeout))), _port(config))
     try:
         if query_timeout:
             odbc.timeout = query_timeout
@@ -115,11 +115,16 @@ def _driver(named: str | None, installed: Iterable[str]) -> str:
     )
 
 
+def _port(config: ConnectionConfig) -> int | None:
+    """The server's port; None for an instance, whose name stands for one."""
+    return config.port or (None if "\\" in (config.host or "") else 1433)
+
+
 def _server(config: ConnectionConfig, driver: str) -> dict[str, str]:
     host = config.host or "localhost"
     if _is_freetds(driver):
-        instance = "\\" in host
-        port = {} if instance and config.port is None else {"PORT": str(config.port or 1433)}
+        number = _port(config)
+        port = {} if number is None else {"PORT": str(number)}
         return {"SERVER": host, **port, "TDS_Version": "7.4", "ClientCharset": "UTF-8"}
     return {"SERVER": host if config.port is None else f"{host},{config.port}"}
 

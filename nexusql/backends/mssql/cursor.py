@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nexusql.backends.mssql.session import MssqlSession
+from nexusql.backends.mssql.session import Result
 from nexusql.config import ConnectionConfig
 
 
 class MssqlCursor:
     """See nexusql.backends.base.Cursor."""
 
-    def __init__(
-        self, session: MssqlSession, text: str, args: Sequence[Any] | None, size: int, sizes: Sequence[Any] | None
-    ) -> None:
+    def __init__(self, result: Result, size: int) -> None:
         self._size = size
-        self._result = session.run(text, args, sizes)
-        self.description: Sequence[Sequence[Any]] = self._result.description or ()
-        self._reading = self._result.description is not None
+        self._result = result
+        self.description: Sequence[Sequence[Any]] = result.description or ()
+        self._reading = result.description is not None
 
     @property
     def occupies(self) -> bool:

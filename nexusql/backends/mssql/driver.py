@@ -104,7 +104,8 @@ class MssqlBackend(CommonBackend):
 
     def looks_dead(self, raw: Raw) -> bool:
         """Closed here, or its socket has ended."""
-        return raw.closed or (raw.wire is not None and raw.wire.has_ended())
+        wire = raw.wire
+        return raw.closed or (wire is not None and wire.has_ended())
 
     def ping(self, raw: Raw, timeout: float) -> bool:
         """One round trip."""
@@ -124,8 +125,9 @@ class MssqlBackend(CommonBackend):
                 try:
                     within(CLOSE_SECONDS, raw.close, lambda _: None)
                 except TimeoutError:
-                    if raw.wire is not None:  # then what is under way ends, and it closes by itself
-                        raw.wire.cut()
+                    wire = raw.wire
+                    if wire is not None:  # then what is under way ends, and it closes by itself
+                        wire.cut()
 
     def cancel(self, raw: Raw, config: ConnectionConfig) -> None:
         """Have the driver stop it (https://learn.microsoft.com/sql/odbc/reference/syntax/sqlcancel-function);
@@ -143,8 +145,9 @@ class MssqlBackend(CommonBackend):
 
     def cut(self, raw: Raw) -> None:
         """Shut the socket under the driver; where that is not known, cancel once more."""
-        if raw.wire is not None:
-            raw.wire.cut()
+        wire = raw.wire
+        if wire is not None:
+            wire.cut()
         else:
             with suppress(Exception):  # whatever the driver makes of a session that is in use
                 within(CANCEL_SECONDS, raw.cancel, lambda _: None)
@@ -152,21 +155,21 @@ class MssqlBackend(CommonBackend):
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:
         """Run driver text; a text that is compared with a VARCHAR column is sent as one.
 
-        Two errors come before anything is done, and are gone around: a trigger keeps OUTPUT from giving rows, and a
-        value for a numbered column wants to be announced.
+        Two errors come before anything is done, and are gone around where the transaction has outlived them: a trigger
+        keeps OUTPUT from giving rows, and a value for a numbered column wants to be announced.
         """
         sizes = self._types.sizes(raw, text, args) if args else None
         try:
             return _run(raw, text, args, sizes)
         except pyodbc.Error as error:
             way = detour(text, lexical(SessionModes())) if codes(error)[1] == NEEDS_INTO else None
-            if way is None:
+            if way is None or not _stands(raw):
                 raise
         return run_around(raw, way, lambda run: _run(raw, run, args, sizes))
 
     def open_cursor(self, raw: Raw, text: str, args: Sequence[Any] | None, size: int, alone: bool) -> Cursor:
         """See nexusql.backends.mssql.cursor."""
-        return MssqlCursor(raw, text, args, size, self._types.sizes(raw, text, args) if args else None)
+        return MssqlCursor(self.execute(raw, text, args), size)
 
     def status(self, raw: Raw) -> Status:
         """As the session keeps it."""
@@ -287,7 +290,7 @@ def _run(raw: MssqlSession, text: str, args: Sequence[Any] | None, sizes: Sequen
     except pyodbc.Error as error:
         failed = error
     table = inserted_table(text, lexical(SessionModes())) if codes(failed)[1] == NEEDS_ANNOUNCEMENT else None
-    if table is not None:
+    if table is not None and _stands(raw):
         try:
             return run_announced(raw, table, text, args, sizes)
         except pyodbc.Error as error:
@@ -327,14 +330,24 @@ def _is_lost(raw: MssqlSession) -> bool:
 
 
 def _survives(raw: MssqlSession) -> bool:
-    """Whether the open transaction can go on, which XACT_STATE() tells; where it cannot be asked, it is unknown."""
+    """Whether the open transaction can go on; what has become of it is kept."""
+    raw.status = _state(raw)
+    return raw.status is Status.ACTIVE
+
+
+def _stands(raw: MssqlSession) -> bool:
+    """Whether a statement that failed may be run anew: not outside the transaction that it belonged to, which has been
+    rolled back where XACT_ABORT is on (https://learn.microsoft.com/sql/t-sql/statements/set-xact-abort-transact-sql)."""
+    return raw.status is Status.IDLE or _state(raw) is Status.ACTIVE
+
+
+def _state(raw: MssqlSession) -> Status:
+    """What has become of the open transaction, which XACT_STATE() tells; where it cannot be asked, it is unknown."""
     try:
         ((state,),) = raw.ask("SELECT XACT_STATE()")
     except pyodbc.Error:
-        raw.status = Status.UNKNOWN
-        return False
-    raw.status = {1: Status.ACTIVE, -1: Status.FAILED}.get(int(state), Status.IDLE)
-    return raw.status is Status.ACTIVE
+        return Status.UNKNOWN
+    return {1: Status.ACTIVE, -1: Status.FAILED}.get(int(state), Status.IDLE)
 
 
 # The driver's PEP 249 classes; the later ones are bases of the earlier.

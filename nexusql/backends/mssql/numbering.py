@@ -15,8 +15,8 @@ from nexusql.sql.rules.ddl_text import is_name, name_end
 from nexusql.sql.tokens import tokenize
 
 NEEDS_ANNOUNCEMENT = 544
-# No such column in the table, another table is announced, no right to announce it.
-NOT_ANNOUNCED = frozenset({8106, 8107, 1088})
+# No such column in the table, another table is announced, no right to announce it, a row has no value for it.
+NOT_ANNOUNCED = frozenset({8106, 8107, 1088, 545})
 
 
 def announcement(table: str, begins: bool) -> str:
@@ -38,8 +38,9 @@ def run_announced(
     """Run an INSERT or MERGE with values for the numbered column, as one batch: rows of OUTPUT come before its end."""
     behind = announcement(table, begins=False)
     try:
-        return session.run(f"{announcement(table, begins=True)}; {text}\n; {behind}", args, sizes)
+        # An error may come amid the rows, or behind them.
+        return session.run(f"{announcement(table, begins=True)}; {text}\n; {behind}", args, sizes).read_ahead()
     except pyodbc.Error:
         with suppress(pyodbc.Error):  # the batch may have ended before
-            session.run(behind, None)
+            session.run(behind, None, firm=True)
         raise

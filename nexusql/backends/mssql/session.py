@@ -3,8 +3,9 @@
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from time import monotonic
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -17,7 +18,8 @@ from nexusql.backends.mssql.wire import Wire
 T = TypeVar("T")
 
 CANCELLED = "HY008"
-AGAIN = 0.1  # seconds after which a statement that goes on is cancelled again
+# Seconds after which a statement that goes on is cancelled again, twice as many each time, and at most.
+AGAIN, SELDOM = 0.1, 10.0
 # Seconds after which a call of the driver waits for the server, and does nothing else that a cancel could upset.
 WAITS = 0.05
 PIECE = 100  # rows that are read by one call, which takes far less than that unless it waits
@@ -43,15 +45,17 @@ class Result:
     were under way, and no error.
     """
 
-    __slots__ = ("_cursor", "_session", "description", "rowcount")
+    __slots__ = ("_ahead", "_cursor", "_session", "description", "rowcount")
 
     def __init__(self, session: "MssqlSession", cursor: Any) -> None:
         self._session = session
         self._cursor = cursor
+        self._ahead: Iterator[Any] = iter(())  # rows that were read before they were asked for
         self.description: Sequence[Sequence[Any]] | None = cursor.description
         self.rowcount = cursor.rowcount
         known = session.cancels if self.rowcount >= 0 else 0  # came too late for what has been counted
         while self.description is None and session.call(cursor.nextset):
+            session.stop_where_asked()
             self.description = cursor.description
             if self.rowcount < 0:
                 self.rowcount = cursor.rowcount
@@ -65,24 +69,30 @@ class Result:
 
     def fetchall(self) -> Sequence[Any]:
         """All rows of the set."""
-        if self.description is None:
-            return []
-        rows: list[Any] = []
-        while piece := self._read(self._cursor.fetchmany, PIECE):
-            rows += piece
-        self.drain()
+        rows = list(self._ahead)
+        while self._cursor is not None:
+            rows += (piece := self._read(self._cursor.fetchmany, PIECE))
+            if len(piece) < PIECE:
+                self.drain()
         return rows
 
     def fetchmany(self, size: int) -> Sequence[Any]:
         """The next rows of the set."""
-        rows: list[Any] = []
-        while len(rows) < size and (piece := self._read(self._cursor.fetchmany, min(size - len(rows), PIECE))):
-            rows += piece
+        rows = list(islice(self._ahead, size))
+        while self._cursor is not None and (wanted := min(size - len(rows), PIECE)):
+            rows += (piece := self._read(self._cursor.fetchmany, wanted))
+            if len(piece) < wanted:
+                break
         return rows
+
+    def read_ahead(self) -> "Result":
+        """The same, all of whose rows have been read, so that no error is left in it."""
+        self._ahead = iter(self.fetchall())
+        return self
 
     def drain(self) -> None:
         """Read over what comes behind the rows. Raises the error of a later part."""
-        while self._read(self._cursor.nextset):
+        while self._cursor is not None and self._read(self._cursor.nextset):
             pass
         self.close()
 
@@ -154,16 +164,18 @@ class MssqlSession:
     ) -> Result:
         """Run driver text; `sizes` are types of the parameters, as Cursor.setinputsizes takes them. What is `firm` is
         not to be cancelled."""
-        cursor = self.call(self.odbc.cursor)
-        if sizes is not None:
-            cursor.setinputsizes(sizes)
-            if args and None in args:
-                # For a None the driver asks the server what type it has, whatever was said of it.
-                pairs = zip(args, sizes, strict=True)
-                args = [pyodbc.BinaryNull if value is None and size else value for value, size in pairs]
         with self._cancelling:
-            self._running, self._firm, self.cancels, self._asked = cursor, firm, 0, False
+            self._running, self._firm, self.cancels, self._asked = None, firm, 0, False
+        cursor = self.call(self.odbc.cursor)
         try:
+            if sizes is not None:
+                cursor.setinputsizes(sizes)
+                if args and None in args:
+                    # For a None the driver asks the server what type it has, whatever was said of it.
+                    pairs = zip(args, sizes, strict=True)
+                    args = [pyodbc.BinaryNull if value is None and size else value for value, size in pairs]
+            with self._cancelling:
+                self._running = cursor
             if args:
                 self.call(cursor.execute, text, args)
             else:
@@ -202,8 +214,10 @@ class MssqlSession:
         """Close, once the call of another thread has ended, which is cancelled; for as long as its server is silent,
         this waits."""
         self.closed = True
-        while not self._using.acquire(timeout=AGAIN):
+        pause = AGAIN
+        while not self._using.acquire(timeout=pause):
             self.cancel()
+            pause = min(2 * pause, SELDOM)
         try:
             with self._cancelling:
                 running, self._running = self._running, None
@@ -213,6 +227,7 @@ class MssqlSession:
                         running.close()
                 self.odbc.close()
         finally:
+            self.wire = None  # its number may be that of another socket later on
             self._using.release()
 
 

@@ -97,7 +97,7 @@ def run_around(session: MssqlSession, way: Detour, run: Callable[[str], Result])
     session.run(way.define, None)
     try:
         run(way.run)
-        return session.run(f"{way.read}; {way.drop}", None)
+        return session.run(f"{way.read}; {way.drop}", None).read_ahead()
     except pyodbc.Error:
         with suppress(pyodbc.Error):  # a rollback has dropped it, or the session is gone
             session.run(way.drop, None)

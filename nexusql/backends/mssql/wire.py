@@ -1,21 +1,22 @@
-"""The socket of a session, which ODBC drivers keep to themselves: the one connection that this process has more once
-they have connected. Where that is not certain, or descriptors cannot be listed, as on Windows, it stays unknown."""
+"""The socket of a session, which ODBC drivers keep to themselves: the one connection to the server's port that this
+process has more once they have connected. Where that is not certain, as where the server sends its clients on to
+another port, or descriptors cannot be listed, as on Windows, it stays unknown."""
 
 import os
 import socket
 import stat
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nexusql.backends.deadline import cut
+from nexusql.backends.deadline import duplicate, shut
 
 T = TypeVar("T")
 
 FOLDER = "/dev/fd"
-PATIENCE = 1.0  # seconds for which sessions are opened one after the other, so that each knows its own socket
+PATIENCE = 0.1  # seconds for which sessions are opened one after the other, so that each knows its own socket
 
 _opening = threading.Lock()
 
@@ -27,47 +28,55 @@ class Wire:
     descriptor: int
     number: int
 
-    def is_open(self) -> bool:
-        """Whether the driver still has it."""
-        with suppress(OSError):
-            return os.fstat(self.descriptor).st_ino == self.number
-        return False
+    @contextmanager
+    def own(self) -> Iterator[socket.socket | None]:
+        """The socket on a descriptor of one's own, which nobody else can close and get anew; None where the driver has
+        closed it."""
+        try:
+            own = duplicate(self.descriptor, -1)
+        except OSError:
+            yield None
+            return
+        with own:
+            yield own if os.fstat(own.fileno()).st_ino == self.number else None
 
     def has_ended(self) -> bool:
         """Whether the peer has gone, or the driver has closed it; known at once."""
-        if not self.is_open():
-            return True
-        try:
-            with socket.fromfd(self.descriptor, socket.AF_INET, socket.SOCK_STREAM) as own:
-                return not own.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        with self.own() as own:
+            try:
+                return own is None or not own.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
 
     def cut(self) -> None:
         """Shut it down, so that whoever waits on it fails."""
-        if self.is_open():
-            cut(self.descriptor)
+        with self.own() as own:
+            if own is not None:
+                shut(own)
 
     def let_go(self) -> None:
         """Put nothing in its place."""
-        if self.is_open():
-            nothing = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nothing, self.descriptor, inheritable=False)
-            os.close(nothing)
+        with self.own() as own:
+            if own is not None:
+                nothing = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nothing, self.descriptor, inheritable=False)
+                os.close(nothing)
 
 
-def opened(connect: Callable[[], T]) -> tuple[T, Wire | None]:
-    """What `connect()` gives, and its socket."""
-    alone = _opening.acquire(timeout=PATIENCE)
+def opened(connect: Callable[[], T], port: int | None) -> tuple[T, Wire | None]:
+    """What `connect()` gives, and its socket; `port` is the server's, None where it is not known."""
+    turn = _opening
+    alone = turn.acquire(timeout=PATIENCE)
     try:
-        before = _sockets()
+        before = {wire.number for wire in _sockets()}
         made = connect()
-        connections = {ends: wire for wire in _sockets() - before if (ends := _ends(wire))}
+        new = (wire for wire in _sockets() if wire.number not in before)
+        connections = {ends: wire for wire in new if (ends := _ends(wire, port))}
     finally:
         if alone:
-            _opening.release()
+            turn.release()
     return made, connections.popitem()[1] if len(connections) == 1 else None
 
 
@@ -77,14 +86,27 @@ def _sockets() -> set[Wire]:
         for name in os.listdir(FOLDER):
             with suppress(OSError):  # the one by which the folder was read, or closed meanwhile
                 status = os.fstat(int(name))
-                if stat.S_ISSOCK(status.st_mode):
+                if stat.S_ISSOCK(status.st_mode) and status.st_ino:  # a BSD may give sockets no number
                     found.add(Wire(int(name), status.st_ino))
     return found
 
 
-def _ends(wire: Wire) -> frozenset[object]:
-    """The addresses of a TCP connection's ends, which may both be in this process; none for another socket."""
-    with suppress(OSError), socket.socket(fileno=os.dup(wire.descriptor)) as own:
-        if own.family in (socket.AF_INET, socket.AF_INET6):
-            return frozenset((own.getsockname(), own.getpeername()))
+def _ends(wire: Wire, port: int | None) -> frozenset[object]:
+    """The addresses of the ends of a TCP connection to a port, of which this process may have both; none for another
+    socket."""
+    with wire.own() as own, suppress(OSError):  # it is not connected
+        if own is not None and own.family in (socket.AF_INET, socket.AF_INET6):
+            peer = own.getpeername()
+            if port in (None, peer[1]):
+                return frozenset((own.getsockname(), peer))
     return frozenset()
+
+
+def _renew_after_fork() -> None:
+    """A turn that another thread had at the fork would never end in the child."""
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
