@@ -42,16 +42,17 @@ class Session:
         return statement
 
     def run(self, sql: str, params: Params = None) -> Rows:
-        """Run one statement of canonical SQL; a savepoint's in the words of this database."""
+        """Run one statement of canonical SQL."""
         statement, args = self.engine.prepare(sql, params, self.connection.modes)
-        if statement.control is not None and statement.control.action in ("savepoint", "rollback_to", "release"):
-            getattr(self.connection, statement.control.action)(statement.control.name)
-            return Rows()
         return self.engine.run_on(self.connection, statement, args, params)
 
     def run_piece(self, piece: Piece) -> Rows:
-        """Run one statement of a script."""
+        """Run one statement of a script; a savepoint's in the words of this database."""
         statement = self.prepare(piece.text)
+        control = statement.control
+        if control is not None and control.action in ("savepoint", "rollback_to", "release"):
+            getattr(self.connection, control.action)(control.name)
+            return Rows()
         if piece.accepts_loss:
             statement = replace(statement, notes=())
         return self.engine.run_on(self.connection, statement, self.engine.backend.no_args, None)

@@ -66,6 +66,14 @@ def test_a_failure_stores_nothing(db: DatabaseManager, migrating: Server) -> Non
     assert not any(text.startswith("INSERT INTO") and "ia_migrations" in text for text in migrating.texts)
 
 
+def test_savepoints_of_a_script_are_said_in_t_sql(db: DatabaseManager, migrating: Server, tmp_path: Path) -> None:
+    script = "SAVEPOINT one; CREATE TABLE t (id INT); ROLLBACK TO SAVEPOINT one; RELEASE SAVEPOINT one;"
+    (tmp_path / "V1__t.sql").write_text(script)
+    db.migrate([tmp_path], apply_schema=False)
+    sent = [text for text in migrating.texts if "[one]" in text]
+    assert sent == ["SAVE TRANSACTION [one]", "ROLLBACK TRANSACTION [one]"]
+
+
 @pytest.mark.parametrize("answer", [-2, -3, -999])
 def test_a_lock_that_is_neither_granted_nor_refused_is_an_error(
     db: DatabaseManager, migrating: Server, answer: int
