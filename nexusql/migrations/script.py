@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,21 +83,24 @@ class Script:
 def read_script(name: str, text: str, syntax: Syntax, modes: SessionModes) -> Script:
     """Cut a file's text into statements, and its undo section off.
 
-    The section begins at a line that is the comment `-- down`. Raises MigrationError for an unknown directive, and
-    SQLSyntaxError, by line, for what cannot be read.
+    The section begins at a line that is the comment `-- down`. Raises MigrationError, by line, for a directive that is
+    unknown, does not stand on a line of its own or is about no statement, and SQLSyntaxError for what cannot be read.
     """
     transaction = True
     cut: int | None = None
+    accepted: list[int] = []  # offsets of accept-loss
     for token in tokenize(text, syntax.lexical(modes), modes.version_number):
         if token.kind != "-" or not token.text.startswith("--"):
             continue
-        alone = text.rfind("\n", 0, token.start) + 1 == token.start
+        before = text[text.rfind("\n", 0, token.start) + 1 : token.start]
         comment = token.text.strip()
-        if alone and _DOWN.fullmatch(comment) and cut is None:
+        if not before and _DOWN.fullmatch(comment) and cut is None:
             cut = token.start
-        directive = _DIRECTIVE.fullmatch(comment) if alone else None
+        directive = _DIRECTIVE.fullmatch(comment)
         if directive is not None:
             said = directive[1].lower()
+            if before.strip():
+                raise _misplaced(name, text, token.start, directive[1], "put it on a line of its own")
             if said not in (NO_TRANSACTION, ACCEPT_LOSS):
                 line, _ = locate(text, token.start)
                 raise MigrationError(
@@ -104,25 +108,41 @@ def read_script(name: str, text: str, syntax: Syntax, modes: SessionModes) -> Sc
                     f" {ACCEPT_LOSS}"
                 )
             transaction = transaction and said != NO_TRANSACTION
-    pieces = _pieces(text[:cut], syntax, modes, 0)
-    down = None if cut is None else _pieces(text[cut:], syntax, modes, text.count("\n", 0, cut))
+            if said == ACCEPT_LOSS:
+                accepted.append(token.start)
+    pieces, reached = _pieces(text, 0, cut, syntax, modes, accepted)
+    down = None
+    if cut is not None:
+        down, reached_down = _pieces(text, cut, None, syntax, modes, accepted)
+        reached |= reached_down
+    for offset in accepted:
+        if offset not in reached:
+            raise _misplaced(
+                name, text, offset, ACCEPT_LOSS, "put it on a line directly before the statement it is about"
+            )
     return Script(pieces, down, transaction)
 
 
-def _pieces(text: str, syntax: Syntax, modes: SessionModes, lines_before: int) -> tuple[Piece, ...]:
+def _misplaced(name: str, text: str, offset: int, directive: str, advice: str) -> MigrationError:
+    line, _ = locate(text, offset)
+    return MigrationError(f"{name}, line {line}: the directive {directive!r} has no effect here; {advice}")
+
+
+def _pieces(
+    script: str, begin: int, end: int | None, syntax: Syntax, modes: SessionModes, accepted: Collection[int]
+) -> tuple[tuple[Piece, ...], set[int]]:
+    """The statements between two offsets of a script, and which of the offsets `accepted` stand in comments of one."""
     pieces = []
-    position = 0
-    for number, piece in enumerate(split_script(text, syntax, modes), 1):
-        found = text.find(piece, position)
-        if found >= 0:
-            position = found
-        start = _first_code(piece, syntax, modes)
-        line = lines_before + text.count("\n", 0, position + start) + 1
-        directives = map(_DIRECTIVE.fullmatch, piece[:start].splitlines())
-        accepts_loss = any(found is not None and found[1].lower() == ACCEPT_LOSS for found in directives)
-        pieces.append(Piece(number, line, piece, start, accepts_loss))
-        position += len(piece) if found >= 0 else 0
-    return tuple(pieces)
+    reached: set[int] = set()
+    position = begin
+    for number, piece in enumerate(split_script(script[begin:end], syntax, modes), 1):
+        position = max(script.find(piece, position), position)
+        start = position + _first_code(piece, syntax, modes)
+        own = {offset for offset in accepted if position <= offset < start}
+        reached |= own
+        pieces.append(Piece(number, script.count("\n", 0, start) + 1, piece, start - position, bool(own)))
+        position += len(piece)
+    return tuple(pieces), reached
 
 
 def _first_code(piece: str, syntax: Syntax, modes: SessionModes) -> int:

@@ -99,9 +99,56 @@ def test_a_loss_is_accepted_for_one_statement_by_a_directive() -> None:
     assert [piece.accepts_loss for piece in script.pieces] == [False, False, False]
 
 
-def test_an_unknown_directive_is_an_error_by_line() -> None:
+@pytest.mark.parametrize("first", ["", "-- why\n", "SELECT 0; -- why\n"])
+def test_blanks_may_stand_before_a_directive(first: str) -> None:
+    script = read(f"{first}  \t-- nexusql: accept-loss\n-- and why\nSELECT 1;\nSELECT 2")
+    assert [piece.accepts_loss for piece in script.pieces][-2:] == [True, False]
+    assert script.pieces[0].accepts_loss is not first.startswith("SELECT")
+
+
+def test_a_directive_in_the_undo_section_is_for_a_statement_of_it() -> None:
+    script = read("SELECT 1;\n-- down\n-- nexusql: accept-loss\nSELECT 2;\nSELECT 3")
+    assert script.down is not None
+    assert [piece.accepts_loss for piece in (*script.pieces, *script.down)] == [False, True, False]
+
+
+def test_a_directive_inside_a_comment_is_none() -> None:
+    (piece,) = read("/*\n-- nexusql: accept-loss\n-- nexusql: other\n*/ SELECT 1").pieces
+    assert piece.accepts_loss is False
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("SELECT 1; -- nexusql: accept-loss\nSELECT 2", 1),  # about neither
+        ("SELECT 1,\n2 -- nexusql: accept-loss", 2),
+        ("/* why */ -- nexusql: accept-loss\nSELECT 1", 1),
+        ("VACUUM; -- nexusql: no-transaction", 1),
+        ("SELECT 1,\n-- nexusql: accept-loss\n2", 2),  # within a statement
+        ("SELECT 1;\n\n-- nexusql: accept-loss\n", 3),
+        ("SELECT 1;\n-- nexusql: accept-loss\n-- down\nSELECT 2", 2),
+        ("-- nexusql: accept-loss\n;SELECT 2", 1),
+    ],
+)
+def test_a_directive_without_effect_is_an_error_by_line(text: str, line: int) -> None:
+    with pytest.raises(
+        MigrationError, match=rf"V1__a\.sql, line {line}: the directive '[a-z-]+' has no effect .* line"
+    ):
+        read(text)
+
+
+@pytest.mark.parametrize("blanks", ["", "  ", "\t"])
+def test_an_unknown_directive_is_an_error_by_line(blanks: str) -> None:
     with pytest.raises(MigrationError, match=r"V1__a\.sql, line 2: the directive 'no-transction' is unknown"):
-        read("\n-- nexusql: no-transction\nVACUUM;")
+        read(f"\n{blanks}-- nexusql: no-transction\nVACUUM;")
+
+
+def test_a_directive_stays_with_its_statement_where_the_delimiter_changes() -> None:
+    body = "CREATE TRIGGER a BEFORE INSERT ON b FOR EACH ROW BEGIN SET NEW.c = 1; END"
+    script = read(f"DELIMITER //\n-- nexusql: accept-loss\n{body}//\nSELECT 1//\n", "mysql")
+    assert [piece.accepts_loss for piece in script.pieces] == [True, False]
+    with pytest.raises(MigrationError, match=r"line 1: .* directly before"):
+        read(f"-- nexusql: accept-loss\nDELIMITER //\n{body}//\n", "mysql")
 
 
 def test_what_cannot_be_read_is_an_error_by_line() -> None:
