@@ -58,7 +58,9 @@ def place(
     else:
         # sqlite3 and pyodbc would bind each themselves; to the others one can also be an operator.
         unserved = marks if syntax.placeholder == "?" else [i for i in marks if _stands_for_value(tokens, i)]
-        if unserved and not (rules & Lexical.SUBSCRIPTS and "OPERATOR" in sql.upper()):  # which names operators
+        if rules & Lexical.SUBSCRIPTS:
+            unserved = [i for i in unserved if not _names_operator(tokens, i)]
+        if unserved:
             raise _unserved(tokens[unserved[0]], style, sql)
         if "%(" in sql:
             _refuse_pyformat(tokens, sql)
@@ -87,7 +89,20 @@ def _stands_for_value(tokens: Tokens, i: int) -> bool:
 
 def _ends_operand(tokens: Tokens, i: int) -> bool:
     kind = tokens.kind(i)
-    return kind != "" and kind in _OPERAND_ENDS and tokens.word(i) not in _BEFORE_VALUES
+    if kind == "" or kind not in _OPERAND_ENDS:
+        return False
+    return tokens.word(i) not in _BEFORE_VALUES or tokens.kind(tokens.prev(i)) == "."
+
+
+def _names_operator(tokens: Tokens, i: int) -> bool:
+    """True where PostgreSQL reads the name of an operator at i: in OPERATOR(..), and where one is defined."""
+    first = tokens.next(-1)
+    if tokens.word(first) in ("CREATE", "ALTER", "DROP") and tokens.word(tokens.next(first)) == "OPERATOR":
+        return True
+    before = tokens.prev(i)
+    while tokens.kind(before) in ("w", '"', "."):
+        before = tokens.prev(before)
+    return tokens.kind(before) == "(" and tokens.word(tokens.prev(before)) == "OPERATOR"
 
 
 _BEFORE_VALUES = frozenset(

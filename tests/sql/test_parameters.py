@@ -138,6 +138,24 @@ def test_a_question_mark_without_a_sequence_is_left_to_the_other_servers_where_i
                     reading.compile(sql, style)
 
 
+@pytest.mark.parametrize("reading", [*ALL_PG, *ALL_MYSQL], ids=lambda reading: reading.name)
+def test_a_word_behind_a_dot_is_a_name(reading: Reading) -> None:
+    for word in ("values", "all", "by", "like", "offset"):
+        assert reading.compile(f"SELECT d.{word} ? 'a' FROM d WHERE id = :id").names == ("id",)
+        assert reading.compile(f"SELECT d . {word} ? 'a'", Style.NONE).text == f"SELECT d . {word} ? 'a'"
+
+
+@pytest.mark.parametrize("reading", ALL_PG, ids=lambda reading: reading.name)
+@pytest.mark.parametrize("mark", ["?", "%s"])
+def test_a_name_like_operator_is_no_operator(reading: Reading, mark: str) -> None:
+    for condition in (f"operator_id = {mark}", f"operator = {mark}", f"'OPERATOR(' = a AND b = {mark}"):
+        for style in (Style.NAMED, Style.NONE):
+            with pytest.raises(ParameterError, match=r"by position|has no value"):
+                reading.compile(f"SELECT a FROM t WHERE {condition}", style)
+    with pytest.raises(ParameterError, match="by position"):
+        reading.compile(f"SELECT a OPERATOR(pg_catalog.=) b WHERE c = {mark}")
+
+
 @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
 def test_a_list_stands_in_brackets(reading: Reading) -> None:
     for sql, style, shown in (
