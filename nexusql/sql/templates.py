@@ -8,6 +8,7 @@ from nexusql._speedups import scan
 from nexusql.sql.operands import primary_end
 from nexusql.sql.tokens import Token, Tokens
 
+MOST_OPERANDS = 10  # of a template: each is one digit
 _OPERAND = re.compile(r"\{(\d)\}")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.operands import AGGREGATES, primary_end
 from nexusql.sql.syntax import Rewrite, Rule
-from nexusql.sql.templates import fill, grouped, put, trimmed
+from nexusql.sql.templates import MOST_OPERANDS, fill, grouped, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
 
 _FIELD_CALLS = frozenset(("EXTRACT", "DATE_PART", "DATE_TRUNC"))
@@ -142,6 +142,8 @@ def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
             items = [trimmed(tokens, start, end) for start, end in tokens.items(opening + 1, closing)]
             if not items or not all(items):
                 continue
+            if len(items) > MOST_OPERANDS:
+                raise rewrite.refuse(f"{tokens.word(i)} of more than {MOST_OPERANDS} values cannot be said here", i)
             if subselect:
                 if _is_aggregated(tokens, i):
                     raise rewrite.refuse(
@@ -156,8 +158,6 @@ def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
                 others = firm[:1] if firm else [n for n in range(len(items)) if n != k]
                 fallbacks = ", ".join(f"{{{n}}}" for n in (k, *others))
                 made.append(f"{{{k}}}" if k in firm or not others else f"COALESCE({fallbacks})")
-            if len(items) > 9:
-                raise rewrite.refuse(f"{tokens.word(i)} of more than 9 values cannot be said here", i)
             template = f"{names[tokens.word(i)]}({', '.join(made)})" if len(items) > 1 else "({0})"
             put(tokens, i, closing + 1, fill(template, *items))
 
