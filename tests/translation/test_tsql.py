@@ -87,7 +87,7 @@ SAID = {
     ),
     "SELECT a = b AS same, t.ok IS TRUE FROM t": (
         "SELECT CAST(CASE WHEN a = b THEN 1 WHEN NOT (a = b) THEN 0 END AS BIT) AS same,"
-        " CAST(CASE WHEN ISNULL(t.ok, 0) = 1 THEN 1 WHEN NOT (ISNULL(t.ok, 0) = 1) THEN 0 END AS BIT) FROM t"
+        " CAST(CASE WHEN ISNULL(t.ok, 0) = 1 THEN 1 ELSE 0 END AS BIT) FROM t"
     ),
     "SELECT CASE a WHEN 1 THEN b > c ELSE FALSE END FROM t ORDER BY a > b DESC, c": (
         "SELECT CASE a WHEN 1 THEN CAST(CASE WHEN b > c THEN 1 WHEN NOT (b > c) THEN 0 END AS BIT) ELSE 0 END FROM t"
@@ -99,13 +99,55 @@ SAID = {
         " AND COALESCE(CAST(CASE WHEN b > 1 THEN 1 WHEN NOT (b > 1) THEN 0 END AS BIT), 0) = 1"
     ),
     "INSERT INTO t (ok, b) VALUES (1 > 2, 3), (TRUE, 4) RETURNING b IS NULL AS none": (
-        "INSERT INTO t (ok, b) OUTPUT CAST(CASE WHEN INSERTED.b IS NULL THEN 1 WHEN NOT (INSERTED.b IS NULL) THEN 0 END"
+        "INSERT INTO t (ok, b) OUTPUT CAST(CASE WHEN INSERTED.b IS NULL THEN 1 ELSE 0 END"
         " AS BIT) AS none VALUES (CAST(CASE WHEN 1 > 2 THEN 1 WHEN NOT (1 > 2) THEN 0 END AS BIT), 3), (1, 4)"
     ),
     "UPDATE t SET a = CASE WHEN ok THEN b AND CASE WHEN c THEN d END END, e = f IS NULL": (
         "UPDATE t SET a = CASE WHEN ok = 1 THEN CAST(CASE WHEN b = 1 AND CASE WHEN c = 1 THEN d END = 1 THEN 1"
         " WHEN NOT (b = 1 AND CASE WHEN c = 1 THEN d END = 1) THEN 0 END AS BIT) END,"
-        " e = CAST(CASE WHEN f IS NULL THEN 1 WHEN NOT (f IS NULL) THEN 0 END AS BIT)"
+        " e = CAST(CASE WHEN f IS NULL THEN 1 ELSE 0 END AS BIT)"
+    ),
+    "SELECT a FROM t WHERE a + 1 > b IS NOT FALSE AND c": (
+        "SELECT a FROM t WHERE ISNULL(CAST(CASE WHEN a + 1 > b THEN 1 WHEN NOT (a + 1 > b) THEN 0 END AS BIT), 1) = 1"
+        " AND c = 1"
+    ),
+    "SELECT a FROM t WHERE a NOT LIKE 'x!' ESCAPE '!' IS TRUE": (
+        "SELECT a FROM t WHERE ISNULL(CAST(CASE WHEN a NOT LIKE 'x!' ESCAPE '!' THEN 1"
+        " WHEN NOT (a NOT LIKE 'x!' ESCAPE '!') THEN 0 END AS BIT), 0) = 1"
+    ),
+    "SELECT a FROM t WHERE a IN (1, 2) IS UNKNOWN OR a = -b IS NOT NULL": (
+        "SELECT a FROM t WHERE CAST(CASE WHEN a IN (1, 2) THEN 1 WHEN NOT (a IN (1, 2)) THEN 0 END AS BIT) IS NULL"
+        " OR CAST(CASE WHEN a = -b THEN 1 WHEN NOT (a = -b) THEN 0 END AS BIT) IS NOT NULL"
+    ),
+    "SELECT a FROM t WHERE a IS NOT NULL IS TRUE AND (ok IS TRUE) IS FALSE AND b + 1 IS NULL": (
+        "SELECT a FROM t WHERE ISNULL(CAST(CASE WHEN a IS NOT NULL THEN 1 ELSE 0 END AS BIT), 0) = 1"
+        " AND ISNULL(CAST(CASE WHEN (ISNULL(ok, 0) = 1) THEN 1 ELSE 0 END AS BIT), 1) = 0 AND b + 1 IS NULL"
+    ),
+    "UPDATE t SET a = b IS TRUE, c = d > 1 IS NULL": (
+        "UPDATE t SET a = CAST(CASE WHEN ISNULL(b, 0) = 1 THEN 1 ELSE 0 END AS BIT), c = CAST(CASE WHEN"
+        " CAST(CASE WHEN d > 1 THEN 1 WHEN NOT (d > 1) THEN 0 END AS BIT) IS NULL THEN 1 ELSE 0 END AS BIT)"
+    ),
+    "SELECT EXISTS (SELECT 1 FROM s WHERE RAND() < b) x, NOT (a IS NULL), ISNULL(a, b) = 1, a OR b IS NULL FROM t": (
+        "SELECT CAST(CASE WHEN EXISTS (SELECT 1 FROM s WHERE RAND() < b) THEN 1 ELSE 0 END AS BIT) x,"
+        " CAST(CASE WHEN NOT (a IS NULL) THEN 1 ELSE 0 END AS BIT),"
+        " CAST(CASE WHEN ISNULL(a, b) = 1 THEN 1 WHEN NOT (ISNULL(a, b) = 1) THEN 0 END AS BIT),"
+        " CAST(CASE WHEN a = 1 OR b IS NULL THEN 1 WHEN NOT (a = 1 OR b IS NULL) THEN 0 END AS BIT) FROM t"
+    ),
+    'SELECT a > 1 flag, a = b "same", t.b < t.c, SUM(a) OVER w > 1, CASE WHEN a THEN b > 1 END x FROM t': (
+        "SELECT CAST(CASE WHEN a > 1 THEN 1 WHEN NOT (a > 1) THEN 0 END AS BIT) flag,"
+        ' CAST(CASE WHEN a = b THEN 1 WHEN NOT (a = b) THEN 0 END AS BIT) "same",'
+        " CAST(CASE WHEN t.b < t.c THEN 1 WHEN NOT (t.b < t.c) THEN 0 END AS BIT),"
+        " CAST(CASE WHEN SUM(a) OVER w > 1 THEN 1 WHEN NOT (SUM(a) OVER w > 1) THEN 0 END AS BIT),"
+        " CASE WHEN a = 1 THEN CAST(CASE WHEN b > 1 THEN 1 WHEN NOT (b > 1) THEN 0 END AS BIT) END x FROM t"
+    ),
+    "DELETE FROM t RETURNING a > 1 big, b IS NULL none, c": (
+        "DELETE FROM t OUTPUT CAST(CASE WHEN DELETED.a > 1 THEN 1 WHEN NOT (DELETED.a > 1) THEN 0 END AS BIT) big,"
+        " CAST(CASE WHEN DELETED.b IS NULL THEN 1 ELSE 0 END AS BIT) none, DELETED.c"
+    ),
+    "SELECT x + 1 total, a > SUM(b) OVER w, a AT TIME ZONE zone FROM t ORDER BY total NULLS LAST, zone NULLS LAST": (
+        "SELECT x + 1 total, CAST(CASE WHEN a > SUM(b) OVER w THEN 1 WHEN NOT (a > SUM(b) OVER w) THEN 0 END AS BIT),"
+        " a AT TIME ZONE zone FROM t ORDER BY CASE WHEN x + 1 IS NULL THEN 1 ELSE 0 END, total,"
+        " CASE WHEN zone IS NULL THEN 1 ELSE 0 END, zone"
     ),
     "SELECT BOOL_OR(ok), EVERY(a > 1) FROM t HAVING BOOL_AND(ok)": (
         "SELECT MAX(CAST(ok AS INT)), MIN(CAST(CAST(CASE WHEN a > 1 THEN 1 WHEN NOT (a > 1) THEN 0 END AS BIT) AS INT))"
@@ -310,6 +352,11 @@ def test_what_is_lost_has_a_receipt_and_is_an_error_under_strict(sql: str) -> No
 
 
 REFUSED = {
+    "SELECT a FROM t WHERE a BETWEEN 1 AND 2 IS TRUE": "write (a BETWEEN b AND c) in parentheses before IS",
+    "SELECT a FROM t WHERE a = ANY (SELECT b FROM s) IS NOT NULL": "write (a = ANY (..)) in parentheses before IS",
+    "SELECT random() < 0.5 AS x": "a condition with RANDOM() would be computed twice",
+    "SELECT a FROM t WHERE a = gen_random_uuid() IS TRUE": "a condition with NEWID() would be computed twice",
+    "SELECT GREATEST(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)": "GREATEST of more than 10 values cannot be said",
     "SELECT a = 1": "write (name = value) for a comparison",
     "SELECT a = data->>'k' FROM t": "write (name = value)",
     "SELECT a, b = c AND d FROM t": "write (name = value) for a comparison",

@@ -5,6 +5,7 @@ https://learn.microsoft.com/sql/t-sql/queries/output-clause-transact-sql
 
 from nexusql.sql.operands import CLAUSE_WORDS, ends_operand
 from nexusql.sql.rules.ddl_text import folded, name_end
+from nexusql.sql.rules.queries import is_alias
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import fill, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -117,7 +118,7 @@ def is_column(tokens: Tokens, i: int) -> bool:
     before, after = tokens.prev(i), tokens.next(i)
     if tokens.kind(i) not in ("w", '"') or tokens.word(i) in _NO_COLUMNS:
         return False
-    if tokens.kind(before) in ("t", ".") or tokens.word(before) == "AS" or ends_operand(tokens, before):
+    if tokens.kind(before) in ("t", ".") or is_alias(tokens, i):
         return False
     is_field = tokens.word(after) == "FROM" and tokens.kind(before) == "("
     return not is_field and tokens.kind(after) not in ("(", "'")

@@ -36,6 +36,9 @@ _NO_VALUES = frozenset(
 _TRUTH = {"TRUE": "1", "FALSE": "0"}
 _LOGICAL = frozenset(("AND", "OR", "NOT", "LIKE", "IN", "BETWEEN", "IS", "EXISTS"))
 _BIT = "CAST(CASE WHEN {0} THEN 1 WHEN NOT ({0}) THEN 0 END AS BIT)"
+_CERTAIN_BIT = "CAST(CASE WHEN {0} THEN 1 ELSE 0 END AS BIT)"
+# Functions with another result each time, by canonical and by T-SQL's names.
+_CHANGING = frozenset(("RAND", "NEWID", "RANDOM", "GEN_RANDOM_UUID", "CRYPT_GEN_RANDOM"))
 _CASE_ENDS = frozenset(("WHEN", "ELSE", "END"))
 _ORDER_ENDS = frozenset("ASC DESC ROWS RANGE ORDER HAVING UNION EXCEPT INTERSECT OFFSET LIMIT FETCH FOR OPTION".split())
 _SET_ENDS = frozenset("FROM WHERE OUTPUT RETURNING WHEN OPTION".split())
@@ -52,13 +55,13 @@ def conditions(rewrite: Rewrite) -> None:
         if rewrite.words.issuperset(("TABLE", "CHECK")) or rewrite.words.issuperset(("INDEX", "WHERE")):
             _terms(tokens, False)
         return
-    if "IS" in rewrite.words and ("TRUE" in rewrite.words or "FALSE" in rewrite.words):
-        _tests(tokens)
+    if "IS" in rewrite.words:
+        _tests(rewrite)
     for i in range(len(tokens) - 1, -1, -1):
         for start, stop in reversed(_values(rewrite, i)):
             item = trimmed(tokens, start, stop)
             if item and _is_condition(Tokens(item)):
-                put(tokens, tokens.next(start - 1), tokens.prev(stop) + 1, fill(_BIT, item))
+                put(tokens, tokens.next(start - 1), tokens.prev(stop) + 1, _bit(rewrite, item))
     if not _STARTS.isdisjoint(rewrite.words):
         _terms(tokens, not rewrite.words.isdisjoint(("JOIN", "USING")))
 
@@ -81,22 +84,102 @@ def truth_words(rewrite: Rewrite) -> None:
                 tokens[i] = Token("0", _TRUTH[tokens.word(i)], token.start)
 
 
-def _tests(tokens: Tokens) -> None:
-    """x IS [NOT] TRUE and FALSE."""
-    for i in range(len(tokens) - 1, -1, -1):
-        if tokens.word(i) != "IS":
-            continue
+def _tests(rewrite: Rewrite) -> None:
+    """x IS [NOT] TRUE and FALSE; IS [NOT] NULL where x is a condition."""
+    tokens = rewrite.tokens
+    i = 0
+    while i < len(tokens):
         negated = tokens.word(tokens.next(i)) == "NOT"
         last = tokens.next(tokens.next(i)) if negated else tokens.next(i)
-        if tokens.word(last) not in _TRUTH:
-            continue
-        start = operand_start(tokens, i)
-        operand = Tokens(trimmed(tokens, start, i))
-        is_true = tokens.word(last) == "TRUE"
-        # With NULL taken for the other truth value, the test has an answer for it, and NOT turns that round.
-        instead, wanted = ("0" if is_true else "1"), ("1" if is_true != negated else "0")
-        value = _BIT if _is_condition(operand) else "{0}"
-        put(tokens, start, last + 1, fill(f"ISNULL({value}, {instead}) = {wanted}", operand))
+        said = tokens.word(last)
+        if tokens.word(i) == "IS" and (said in _TRUTH or said == "NULL"):
+            start = _test_start(rewrite, i)
+            operand = Tokens(trimmed(tokens, start, i))
+            value = _bit(rewrite, operand) if _is_condition(operand) else list(operand)
+            if said == "NULL":
+                if len(value) != len(operand):
+                    i = put(tokens, start, tokens.prev(i) + 1, value)
+            else:
+                # With NULL taken for the other truth value, the test has an answer for it, and NOT turns that round.
+                instead, wanted = ("0" if said == "TRUE" else "1"), ("1" if (said == "TRUE") != negated else "0")
+                i = put(tokens, start, last + 1, fill(f"ISNULL({{0}}, {instead}) = {wanted}", value)) - 1
+        i += 1
+
+
+def _test_start(rewrite: Rewrite, i: int) -> int:
+    """Start of what the IS at i tests: it binds less than comparisons and LIKE (PostgreSQL manual, 4.1.6)."""
+    tokens = rewrite.tokens
+    start = operand_start(tokens, i)
+    while True:
+        last = before = tokens.prev(start)
+        if tokens.word(before) == "NOT" and tokens.word(tokens.prev(before)) == "IS":
+            before = tokens.prev(before)
+        word = tokens.word(before)
+        if word in ("LIKE", "IN", "IS", "ESCAPE"):
+            at = tokens.prev(before) if tokens.word(tokens.prev(before)) == "NOT" else before
+        elif word in ("ANY", "ALL", "SOME") and tokens.kind(tokens.prev(before)) == "o":
+            raise rewrite.refuse(f"write (a = {word} (..)) in parentheses before IS here", i)
+        elif word == "AND" and _is_between(tokens, before):
+            raise rewrite.refuse("write (a BETWEEN b AND c) in parentheses before IS here", i)
+        elif tokens.kind(last) == "o" and not _assigns(rewrite, start):
+            at = _before(tokens, last) + 1
+        else:
+            return start
+        if not ends_operand(tokens, tokens.prev(at)):
+            return start
+        start = operand_start(tokens, at)
+
+
+def _assigns(rewrite: Rewrite, start: int) -> bool:
+    """True where the value of an assignment starts, in front of which = compares nothing."""
+    tokens = rewrite.tokens
+    if "SET" not in rewrite.words:
+        return False
+    values = [value for i in range(start) if tokens.word(i) == "SET" for value, _ in _values(rewrite, i)]
+    return start in [tokens.next(value - 1) for value in values]
+
+
+def _bit(rewrite: Rewrite, condition: list[Token]) -> list[Token]:
+    """A condition as a BIT, which is NULL where the condition is unknown.
+
+    Raises TranslationError where it would be computed twice, and not be the same both times.
+    """
+    tokens = Tokens(condition)
+    if _is_certain(tokens):
+        return fill(_CERTAIN_BIT, condition)
+    for k in range(len(tokens)):
+        if tokens.word(k) in _CHANGING and tokens.kind(tokens.next(k)) == "(":
+            raise rewrite.refuse(
+                f"a condition with {tokens.word(k)}() would be computed twice here; write CASE WHEN .. THEN 1 ELSE 0"
+                " END",
+                rewrite.tokens.index(tokens[k]),
+            )
+    return fill(_BIT, condition)
+
+
+def _is_certain(condition: Tokens) -> bool:
+    """True for what is never unknown: EXISTS, IS [NOT] NULL, and what IS [NOT] TRUE and FALSE have become."""
+    while True:
+        if condition.kind(0) == "(" and condition.close(0) == len(condition) - 1:
+            condition = Tokens(trimmed(condition, 1, len(condition) - 1))
+        elif condition.word(0) == "NOT":
+            condition = Tokens(trimmed(condition, 1, len(condition)))
+        else:
+            break
+    end = len(condition)
+    opening = condition.next(0)
+    behind = condition.next(condition.close(opening)) if condition.kind(opening) == "(" else end
+    if condition.word(0) == "EXISTS":
+        return behind == end
+    if condition.word(0) == "ISNULL" and condition.op(behind, "=") and condition.kind(end - 1) == "0":
+        instead = condition.prev(condition.close(opening))
+        is_number = condition.kind(instead) == "0" and condition.kind(condition.prev(instead)) == ","
+        return is_number and condition.next(behind) == end - 1
+    if condition.word(end - 1) != "NULL":
+        return False
+    before = condition.prev(end - 1)
+    before = condition.prev(before) if condition.word(before) == "NOT" else before
+    return condition.word(before) == "IS" and operand_start(condition, before) == 0
 
 
 def _is_condition(operand: Tokens) -> bool:

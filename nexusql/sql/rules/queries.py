@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nexusql.sql.operands import case_end
+from nexusql.sql.operands import case_end, ends_operand, primary_start
 from nexusql.sql.rules.ddl_text import folded
 from nexusql.sql.templates import trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -62,16 +62,29 @@ def select_items(tokens: Tokens, select: int) -> Iterator[tuple[int, int]]:
     yield from tokens.items(first, list_end(tokens, first, _LIST_ENDS))
 
 
+def is_alias(tokens: Tokens, i: int) -> bool:
+    """True where a name stands behind AS or right behind an operand."""
+    before = tokens.prev(i)
+    return tokens.kind(i) in ("w", '"') and (tokens.word(before) == "AS" or ends_operand(tokens, before))
+
+
 def alias_at(tokens: Tokens, start: int, stop: int) -> int:
-    """Position of the word AS that gives an item its name; `stop` where there is none."""
-    found = tokens.find("AS", start=tokens.next(start - 1), end=stop)
-    return found if found >= 0 else stop
+    """Position of the word AS that gives an item its name, or of the name where AS is left out; `stop` for neither."""
+    first, last = tokens.next(start - 1), tokens.prev(stop)
+    found = tokens.find("AS", start=first, end=stop)
+    if found >= 0:
+        return found
+    named = first < last and is_alias(tokens, last) and ends_operand(tokens, last)
+    # What belongs to the operand is no name: of a column behind a dot, a window, a unit, a type, a zone.
+    named = named and primary_start(tokens, last) == last and tokens.word(tokens.prev(last)) != "ZONE"
+    return last if named else stop
 
 
 def aliased(tokens: Tokens, select: int, name: str) -> list[Token]:
-    """The expression that a SELECT's list gives a name by AS, compared without quotes and case; empty for none."""
+    """The expression that a SELECT's list gives a name, compared without quotes and case; empty for none."""
     for start, stop in select_items(tokens, select):
         alias = alias_at(tokens, start, stop)
-        if alias < stop and folded(tokens[tokens.next(alias)].text) == folded(name):
+        named = tokens.next(alias) if tokens.word(alias) == "AS" else alias
+        if alias < stop and folded(tokens[named].text) == folded(name):
             return trimmed(tokens, start, alias)
     return []
