@@ -33,7 +33,9 @@ class Options:
         for option in fields(self):
             kinds, value = _NUMBERS.get(option.type), getattr(self, option.name)
             if kinds and (isinstance(value, bool) or not isinstance(value, kinds)):
-                raise ConfigError(f"{option.name} is a number, not {value!r}")
+                raise ConfigError(f"{option.name} is a {'' if float in kinds else 'whole '}number, not {value!r}")
+            if kinds and value is not None and not value >= 0:  # nor NaN
+                raise ConfigError(f"{option.name} is at least 0, not {value!r}")
         if not 0 <= self.pool_min <= self.pool_max or self.pool_max < 1:
             raise ConfigError(
                 f"pool_min is 0 to pool_max, and pool_max at least 1; not {self.pool_min} and {self.pool_max}"
