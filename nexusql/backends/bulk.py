@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -146,12 +146,14 @@ def table_parts(written: str) -> list[tuple[str, bool]]:
 
 def column_list(columns: Sequence[str], syntax: Syntax) -> str:
     """Names of columns as a statement lists them."""
-    return _listed(tuple(columns), syntax.dialect)
+    limit = (syntax.max_identifier, syntax.max_identifier_in_bytes)
+    return _listed(tuple(columns), syntax.dialect, syntax.quote, *limit)
 
 
 @lru_cache(maxsize=256)
-def _listed(columns: tuple[str, ...], dialect: str) -> str:
-    syntax = syntax_for(dialect)
+def _listed(columns: tuple[str, ...], dialect: str, quote: str, longest: int, in_bytes: bool) -> str:
+    # All that quoting depends on: a Syntax cannot be a key.
+    syntax = replace(syntax_for(dialect), quote=quote, max_identifier=longest, max_identifier_in_bytes=in_bytes)
     return ", ".join(quote_identifier(name, syntax) for name in columns)
 
 

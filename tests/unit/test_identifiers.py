@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import servers
+from nexusql.backends.bulk import column_list
 from nexusql.backends.mssql.syntax import SYNTAX as MSSQL
 from nexusql.backends.mysql.syntax import SYNTAX as MYSQL
 from nexusql.backends.postgresql.syntax import SYNTAX as POSTGRESQL
@@ -126,3 +128,15 @@ def test_a_name_beyond_the_basic_plane_is_the_servers_to_refuse(kind: str, datab
             cursor.execute(f"CREATE TABLE {quoted} (x INTEGER)")
             cursor.execute(f"SELECT * FROM {quoted}")
             assert cursor.description[0][0] == "x"
+
+
+@pytest.mark.parametrize("syntax", [SQLITE, POSTGRESQL, MYSQL, MSSQL], ids=lambda syntax: syntax.dialect)
+def test_a_list_of_columns_is_quoted_as_its_syntax_says(syntax: Syntax) -> None:
+    names = ("a", 'b"`]')
+    for each in (syntax, replace(syntax, quote="`"), replace(syntax, quote='"'), replace(syntax, quote="]"), syntax):
+        assert column_list(names, each) == ", ".join(quote_identifier(name, each) for name in names)
+    column_list(["é" * 4], syntax)
+    with pytest.raises(ConfigError, match="allows 3"):
+        column_list(["é" * 4], replace(syntax, max_identifier=3))
+    with pytest.raises(ConfigError, match="8 bytes"):
+        column_list(["é" * 4], replace(syntax, max_identifier=7, max_identifier_in_bytes=True))
