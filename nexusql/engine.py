@@ -37,6 +37,7 @@ from nexusql.results import Rows
 from nexusql.sql.cache import PlanCache
 from nexusql.sql.compile import missing_error, value_error
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.placeholders import PlaceholderError
 from nexusql.sql.statement import Effect, Statement, Style
 from nexusql.workers import Workers
 from nexusql.writer import WriterLock, writer_lock
@@ -267,9 +268,14 @@ class Engine:
     def prepare_row(
         self, index: int, sql: str, params: Params, modes: SessionModes
     ) -> tuple[Statement, tuple[Any, ...] | None]:
-        """`prepare` for one of many sets of parameters; a ParameterError names it by its index."""
+        """`prepare` for one of many sets of parameters; a ParameterError names it by its index, unless it is about the
+        statement."""
         try:
             return self.prepare(sql, params, modes)
+        except PlaceholderError as error:
+            if index or not params:  # another kind of parameters than the first row has, or none
+                error.args = (f"row {index}: {error}",)
+            raise
         except ParameterError as error:
             error.args = (f"row {index}: {error}",)
             raise

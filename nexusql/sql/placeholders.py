@@ -29,10 +29,14 @@ class Placed:
         return None if order == tuple(range(self.count)) else order
 
 
-def parameter_error(sql: str, message: str, offset: int) -> ParameterError:
+class PlaceholderError(ParameterError):
+    """A statement has a placeholder that does not go with the kind of its parameters, whatever their values."""
+
+
+def parameter_error(sql: str, message: str, offset: int) -> PlaceholderError:
     """The error for a placeholder, told by line and column."""
     line, column = locate(sql, offset)
-    error = ParameterError(f"{message} (line {line}, column {column})")
+    error = PlaceholderError(f"{message} (line {line}, column {column})")
     error.sql = sql
     return error
 

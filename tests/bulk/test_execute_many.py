@@ -273,6 +273,23 @@ def test_a_default_of_the_statement_is_kept_apart_from_null(db: DatabaseManager)
     assert stored(db, "b") == [("none",), (None,)]
 
 
+def test_an_error_names_a_row_where_it_is_about_the_row(db: DatabaseManager) -> None:
+    mark = "?" if kind_of(db) in ("sqlite", "mssql") else "%s"
+    by_position = f"INSERT INTO t (id) VALUES ({mark})"
+    for sql in (by_position, f"UPDATE t SET id = {mark}"):
+        with pytest.raises(ParameterError, match=r"^(\?|%s) takes its value by position"):
+            db.execute_many(sql, [{"id": 1}])
+        with pytest.raises(ParameterError, match=r"^row 0: .*has no value"):
+            db.execute_many(sql, [{}])
+        with pytest.raises(ParameterError, match=r"^row 0: .*2 values were given"):
+            db.execute_many(sql, [(1, 2)])
+    with pytest.raises(ParameterError, match=r"^row 1: .*takes its value by position"):
+        db.execute_many(f"UPDATE t SET id = {mark}", [(1,), {"id": 2}])
+    with pytest.raises(ParameterError, match=r"^row 0: missing parameter: :id"):
+        db.execute_many("UPDATE t SET id = :id", [{"a": 1}])
+    assert stored(db) == []
+
+
 def test_transaction_strings_and_settings_are_no_statements_for_many_rows(db: DatabaseManager) -> None:
     with pytest.raises(ProgrammingError, match="COMMIT is not a statement to be run for many rows"):
         db.execute_many("COMMIT", [None])
