@@ -193,6 +193,7 @@ def _planned_text(file: PlannedFile) -> str:
     lines = [f"-- {file.file} for {file.backend}, {how}"]
     for statement in file.statements:
         lines += [f"-- loses: {note}" for note in statement.notes]
+        lines += [f"-- loses (accepted): {note}" for note in statement.accepted]
         lines += [f"-- ERROR: {statement.error}"] if statement.error else []
         lines.append(f"{statement.sql};")
     return "\n".join(lines) + "\n\n"

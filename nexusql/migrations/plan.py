@@ -16,13 +16,14 @@ from nexusql.sql.translate import translate
 class PlannedStatement:
     """One statement: its number and line in the file, the text that the database gets, and receipts for lossy edits.
 
-    `error` says why there is no such text.
+    `accepted` has the receipts where the file accepts them, `notes` else. `error` says why there is no such text.
     """
 
     number: int
     line: int
     sql: str
     notes: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
     error: str | None = None
 
 
@@ -57,6 +58,7 @@ class PlannedFile:
                     "line": statement.line,
                     "sql": statement.sql,
                     "notes": list(statement.notes),
+                    "accepted": list(statement.accepted),
                     "error": statement.error,
                 }
                 for statement in self.statements
@@ -97,11 +99,11 @@ def plan_file(file: File, backend: str, syntax: Syntax, modes: SessionModes, tra
         try:
             translation = translate(piece.text, syntax, modes)
         except Error as error:
-            statements.append(PlannedStatement(piece.number, piece.line, piece.text, (), str(error)))
+            statements.append(PlannedStatement(piece.number, piece.line, piece.text, error=str(error)))
             continue
         notes = tuple(
-            f"{note.message} (line {piece.line_in_file(note.line)}, column {note.column})"
-            for note in (() if piece.accepts_loss else translation.notes)
+            f"{note.message} (line {piece.line_in_file(note.line)}, column {note.column})" for note in translation.notes
         )
-        statements.append(PlannedStatement(piece.number, piece.line, translation.sql, notes))
+        receipts = ((), notes) if piece.accepts_loss else (notes, ())
+        statements.append(PlannedStatement(piece.number, piece.line, translation.sql, *receipts))
     return PlannedFile(file.stem, file.name, backend, script.transaction and transactional, tuple(statements))

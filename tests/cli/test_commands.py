@@ -148,6 +148,9 @@ def test_the_plan_is_printed_and_losses_can_fail_it(command: Run, database_url: 
         assert part in out
     status, _, err = command("migrate", "plan", database_url, "-p", folder, "--all", "--strict")
     assert (status, "V3__lossy.sql for sqlite, line 1: row locks are dropped" in err) == (1, True)
+    (folder / "V3__lossy.sql").write_text("-- nexusql: accept-loss\nSELECT id FROM items FOR UPDATE;")
+    status, out, err = command("migrate", "plan", database_url, "-p", folder, "--all", "--strict")
+    assert (status, "-- loses (accepted): row locks are dropped" in out, err) == (0, True, "")
     status, out, _ = command("migrate", "plan", database_url, "-p", folder, "--json", "--to", "1")
     assert [file["file"] for file in json.loads(out)] == ["V1__items.sql"]
 
