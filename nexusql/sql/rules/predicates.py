@@ -95,14 +95,14 @@ def _tests(rewrite: Rewrite) -> None:
         if tokens.word(i) == "IS" and (said in _TRUTH or said == "NULL"):
             start = _test_start(rewrite, i)
             operand = Tokens(trimmed(tokens, start, i))
-            value = _bit(rewrite, operand) if _is_condition(operand) else list(operand)
-            if said == "NULL":
-                if len(value) != len(operand):
-                    i = put(tokens, start, tokens.prev(i) + 1, value)
-            else:
+            is_condition = _is_condition(operand)
+            value = _bit(rewrite, operand) if is_condition else list(operand)
+            if said in _TRUTH:
                 # With NULL taken for the other truth value, the test has an answer for it, and NOT turns that round.
                 instead, wanted = ("0" if said == "TRUE" else "1"), ("1" if (said == "TRUE") != negated else "0")
                 i = put(tokens, start, last + 1, fill(f"ISNULL({{0}}, {instead}) = {wanted}", value)) - 1
+            elif is_condition:
+                i = put(tokens, start, tokens.prev(i) + 1, value)
         i += 1
 
 
