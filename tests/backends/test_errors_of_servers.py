@@ -44,8 +44,8 @@ from nexusql.errors import (
     UniqueViolation,
 )
 
-DRIVERS: dict[str, type[Exception]] = {
-    "sqlite": sqlite3.Error,
+DRIVERS: dict[str, type[Exception] | tuple[type[Exception], ...]] = {
+    "sqlite": (sqlite3.Error, sqlite3.Warning),  # before Python 3.11 a wrong text is the second
     "postgresql": psycopg2.Error,
     "mysql": pymysql.err.Error,
     "mssql": pyodbc.Error,
