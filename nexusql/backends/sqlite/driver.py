@@ -224,6 +224,11 @@ class SqliteBackend(CommonBackend):
             if isinstance(error, MemoryError) and raw is not None and self.status(raw) is Status.UNKNOWN:
                 return driver_error(ConnectionLost, error, sql=sql)  # closed by another thread while it ran
             return error_of_python(error, sql)
+        if isinstance(error, sqlite3.Warning) and sql:  # before Python 3.11 also where a text has no UTF-8
+            try:
+                sql.encode()
+            except UnicodeEncodeError as reason:
+                return error_of_python(reason, sql)
         code = getattr(error, "sqlite_errorcode", None)
         return driver_error(_class_of(error, code), error, code=code, sql=sql)
 
