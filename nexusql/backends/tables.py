@@ -13,7 +13,8 @@ class Column:
 
     `default` is the expression that fills it where a row has none, "" where there is none; `numbered` says that the
     database numbers its rows by this column, `generated` that it is computed and cannot be written, `guarded` that an
-    INSERT has to say that it means to write it.
+    INSERT has to say that it means to write it. `type_number` is what the database itself knows the type by, 0 where
+    that is not asked for.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Column:
     numbered: bool = False
     generated: bool = False
     guarded: bool = False
+    type_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

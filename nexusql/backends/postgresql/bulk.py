@@ -22,7 +22,7 @@ from nexusql.backends.bulk import (
     conflict_clause,
 )
 from nexusql.backends.errors import driver_error
-from nexusql.backends.postgresql.catalogue import Run, describe, types
+from nexusql.backends.postgresql.catalogue import Run, describe, type_numbers
 from nexusql.backends.postgresql.copybinary import whole, wire_forms
 from nexusql.backends.postgresql.copytext import form
 from nexusql.backends.postgresql.insertion import Insertion
@@ -233,8 +233,8 @@ class CopyWriter(TextWriter):
         if self._certain:
             return
         table = self.target.table
-        now = types(self._run, raw, table.sql)
-        changed = [name for name in self.target.columns if now.get(name) != table.columns[name].type]
+        now = type_numbers(self._run, raw, table.sql)
+        changed = [name for name in self.target.columns if now.get(name) != table.columns[name].type_number]
         if changed:
             error = DataError(
                 f"the type of {', '.join(changed)} has been changed by another session; nothing was written"

@@ -25,7 +25,7 @@ _COLUMNS = f"""
 SELECT a.attname, pg_catalog.format_type(b.oid, NULL),
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
        CASE WHEN a.attidentity <> '' THEN pg_catalog.pg_get_serial_sequence(%(name)s, a.attname) END,
-       a.attgenerated <> '', a.attidentity = 'a'
+       a.attgenerated <> '', a.attidentity = 'a', a.atttypid
   FROM pg_catalog.pg_attribute AS a
 {BASE_TYPE}
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -65,6 +65,17 @@ SELECT a.attname, pg_catalog.format_type(b.oid, NULL) FROM pg_catalog.pg_attribu
 """
 
 
+_TYPE_NUMBERS = """
+SELECT attname, atttypid FROM pg_catalog.pg_attribute
+ WHERE attrelid = pg_catalog.to_regclass(%(name)s) AND attnum > 0 AND NOT attisdropped
+"""
+
+
+def type_numbers(run: Run, raw: Raw, quoted: str) -> dict[str, int]:
+    """The object identifiers of the columns' types; asked for at each COPY, and a fraction of what `types` costs."""
+    return dict(run(raw, _TYPE_NUMBERS, {"name": quoted}).fetchall())
+
+
 def types(run: Run, raw: Raw, quoted: str) -> dict[str, str]:
     """The types of a table's columns, as format_type() gives them without their modifiers; a domain counts as the type
     it stands on."""
@@ -95,9 +106,11 @@ def describe(run: Run, raw: Raw, table: str) -> Table | None:
     )
 
 
-def _column(name: str, kind: str, default: str | None, sequence: str | None, generated: bool, guarded: bool) -> Column:
+def _column(
+    name: str, kind: str, default: str | None, sequence: str | None, generated: bool, guarded: bool, number: int
+) -> Column:
     if sequence is not None:
         quoted = sequence.replace("'", "''")
         default = f"nextval('{quoted}'::regclass)"
     numbered = (default or "").startswith("nextval(")
-    return Column(name, kind, default or "", numbered, generated, guarded)
+    return Column(name, kind, default or "", numbered, generated, guarded, number)
