@@ -5,7 +5,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from nexusql._speedups import bind, bind_sequence
@@ -375,7 +375,9 @@ class Engine:
 
     def observed(self, operation: str, table: str = "", sql: str = "") -> AbstractContextManager[Event]:
         """Tell observers, where there are any, of what takes more than one statement."""
-        return observed(self.options.observers, Event(operation, sql, self.config, self.server, table))
+        event = Event(operation, sql, self.config, self.server, table)
+        observers = self.options.observers
+        return observed(observers, event) if observers else nullcontext(event)
 
     def warn_once(self, about: Hashable, text: str, category: type[Warning]) -> None:
         """Warn the first time that something is so; afterwards its cost is a look-up."""

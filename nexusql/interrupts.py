@@ -7,7 +7,7 @@ and where the server says nothing any more, the socket can be shut under it.
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from time import monotonic
 from typing import Protocol, TypeVar
@@ -185,13 +185,17 @@ def check_interrupted() -> None:
         call.check()
 
 
-@contextmanager
-def using(session: Session, *, firm: bool = False) -> Iterator[None]:
+def using(session: Session, *, firm: bool = False) -> AbstractContextManager[None]:
     """Use a session in the current call, where there is one."""
     call = current_call.get()
-    if call is None:
-        yield
-        return
+    return _NO_CALL if call is None else _used(call, session, firm)
+
+
+_NO_CALL = nullcontext()
+
+
+@contextmanager
+def _used(call: Call, session: Session, firm: bool) -> Iterator[None]:
     try:
         call.enter(session, firm=firm)
         yield
