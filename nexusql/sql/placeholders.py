@@ -317,13 +317,8 @@ def _refuse_neighbours(tokens: Tokens, syntax: Syntax, sql: str) -> None:
 
 def _in_position(tokens: Tokens, i: int) -> bool:
     """True where the IN at i is that of POSITION(x IN y), which takes one value."""
-    level = 0
-    for j in range(i - 1, -1, -1):
-        if tokens[j].kind in ")(":
-            level += 1 if tokens[j].kind == ")" else -1
-            if level < 0:
-                return tokens.word(tokens.prev(j)) == "POSITION"
-    return False
+    opener = tokens.enclosing(i)
+    return opener >= 0 and tokens.word(tokens.prev(opener)) == "POSITION"
 
 
 def _refusal(tokens: Tokens, first: int, second: int, message: str, sql: str) -> Exception:

@@ -132,6 +132,16 @@ class Tokens(list[Token]):
                     return j
         return -1
 
+    def enclosing(self, i: int) -> int:
+        """Position of the parenthesis that opens around a position, the innermost; -1 where there is none."""
+        level = 0
+        for j in range(i - 1, -1, -1):
+            kind = self[j].kind
+            level += (kind == ")") - (kind == "(")
+            if level < 0:
+                return j
+        return -1
+
     def items(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The comma-separated items between two positions, each as its own start and end, blanks included."""
         level, first = 0, start

@@ -166,16 +166,13 @@ def extremes(names: Mapping[str, str], subselect: str = "") -> Rule:
 
 def _is_aggregated(tokens: Tokens, i: int) -> bool:
     """True where a position is inside the parentheses of an aggregate."""
-    level = 0
-    for j in range(i - 1, -1, -1):
-        kind = tokens.kind(j)
-        level += (kind == ")") - (kind == "(")
-        if level < 0:
-            level = 0
-            if tokens.word(tokens.prev(j)) in AGGREGATES:
-                return True
-            if tokens.word(tokens.next(j)) in ("SELECT", "WITH"):
-                return False
+    opener = tokens.enclosing(i)
+    while opener >= 0:
+        if tokens.word(tokens.prev(opener)) in AGGREGATES:
+            return True
+        if tokens.word(tokens.next(opener)) in ("SELECT", "WITH"):
+            return False
+        opener = tokens.enclosing(opener)
     return False
 
 
