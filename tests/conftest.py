@@ -50,6 +50,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind in servers.KINDS:
         if not servers.reachable(kind):
             terminalreporter.write_line(f"NOT TESTED on {kind}: {servers.look_at(kind)[1]}", yellow=True)
+    if importlib.util.find_spec("pyodbc"):
+        try:
+            importlib.import_module("pyodbc")
+        except ImportError as error:
+            terminalreporter.write_line(
+                f"SQL Server's tests need unixODBC, which is not installed: {error}", yellow=True
+            )
     if not clients.installed(clients.CURRENT):
         terminalreporter.write_line("NOT TESTED: ia_modules, which scripts/clients.py installs", yellow=True)
 

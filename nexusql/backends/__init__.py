@@ -62,6 +62,9 @@ def backend_for(
         import_module(driver)
     except ImportError as error:
         problem = f"{driver}, the driver for {kind}, cannot be imported ({error})"
-        raise InterfaceError(f"{problem}; install it with: pip install nexusql[{kind}]") from None
+        remedy = f"install it with: pip install nexusql[{kind}]"
+        if driver == "pyodbc" and not isinstance(error, ModuleNotFoundError):
+            remedy = "its wheels lack unixODBC; install that with: apt-get install unixodbc, or brew install unixodbc"
+        raise InterfaceError(f"{problem}; {remedy}") from None
     backend: Backend = import_module(f"nexusql.backends.{kind}.driver").make(adapters, json_dumps, json_loads)
     return backend

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psycopg2
@@ -18,13 +19,14 @@ import pytest
 
 import servers
 from driving import Driven, driven
+from nexusql import backends
 from nexusql.backends import backend_for
 from nexusql.backends.mssql import driver as mssql_driver
 from nexusql.backends.mysql import driver as mysql_driver
 from nexusql.backends.postgresql import driver as postgresql_driver
 from nexusql.backends.sqlite import driver as sqlite_driver
 from nexusql.config import ConnectionConfig, DatabaseType
-from nexusql.errors import ConfigError, Error, NotSupportedError, OperationalError
+from nexusql.errors import ConfigError, Error, InterfaceError, NotSupportedError, OperationalError
 from proxy import FaultProxy
 
 SERVERS = ("postgresql", "mysql")
@@ -192,6 +194,16 @@ def test_a_missing_driver_is_one_error_that_names_the_extra(kind: str, module: s
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert f"pip install nexusql[{kind}]" in done.stdout
     assert module in done.stdout
+
+
+def test_a_pyodbc_without_unixodbc_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def import_module(name: str) -> ModuleType:
+        assert name == "pyodbc"
+        raise ImportError("libodbc.so.2: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(backends, "import_module", import_module)
+    with pytest.raises(InterfaceError, match=r"pyodbc.*libodbc\.so\.2: cannot.*apt-get install unixodbc"):
+        backend_for(ConnectionConfig.from_url("mssql://h/d"))
 
 
 @pytest.mark.parametrize(

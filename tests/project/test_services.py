@@ -116,8 +116,12 @@ def test_odbc_drivers_that_are_missing_are_installed_or_told(
     monkeypatch.setattr(services, "install", refuse)
     monkeypatch.setattr(services, "ODBC_PACKAGES", {"No Such Driver": "odbc-nothing"})
     services.provide_odbc()
-    assert asked == [("odbcinst", "odbc-nothing")]
+    assert asked == [("odbc-nothing", "unixodbc")]
     assert "NOT REACHED" in capsys.readouterr().err
     monkeypatch.setattr(services, "ODBC_PACKAGES", {})
+    monkeypatch.setattr(services, "loads_pyodbc", lambda: False)
     services.provide_odbc()
-    assert len(asked) == 1
+    assert asked[1:] == [("unixodbc",)]
+    monkeypatch.setattr(services, "loads_pyodbc", lambda: True)
+    services.provide_odbc()
+    assert len(asked) == 2

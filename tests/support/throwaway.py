@@ -317,11 +317,17 @@ class MariaDB(Server):
     def url(self) -> str:
         return f"mysql://root@127.0.0.1:{self.port}/test"
 
+    @property
+    def _own_tmpdir(self) -> str:
+        """MariaDB begins with removing temporary tables from this folder; in a shared one, those of other servers."""
+        return f"--tmpdir={self.folder}"
+
     def create(self) -> None:
         self._own_folder()
         self._run(
             [
                 *(self._install, "--no-defaults", f"--datadir={self.folder / 'data'}", "--skip-test-db"),
+                self._own_tmpdir,
                 *(
                     "--auth-root-authentication-method=normal",
                     "--innodb-buffer-pool-size=16M",
@@ -341,7 +347,7 @@ class MariaDB(Server):
         settings = [f"--{name.replace('_', '-')}={value}" for name, value in self._settings.items()]
         folder = self.folder
         return [
-            *(self._mariadbd, "--no-defaults", f"--datadir={folder / 'data'}", f"--port={self.port}"),
+            *(self._mariadbd, "--no-defaults", f"--datadir={folder / 'data'}", f"--port={self.port}", self._own_tmpdir),
             *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}", f"--init-file={folder / 'init.sql'}"),
             *settings,
         ]
