@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, overload
 from nexusql.backends.bulk import Target, column_list
 from nexusql.backends.tables import Table
 from nexusql.batches import can_batch, execute_batches
-from nexusql.bulk import BulkWrite
+from nexusql.bulk import BulkWrite, Unit
 from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
 from nexusql.errors import DataError, NotSupportedError, ParameterError, ProgrammingError
@@ -21,6 +21,7 @@ from nexusql.results import BulkResult, Record, Row, Rows
 from nexusql.rowsource import RowSource, check_iterable, checked
 from nexusql.shapes import CHUNK, BulkOptions, StatementShapes, TableShapes, Unsuitable
 from nexusql.stream import Source, Stream, as_dicts, as_instances
+from nexusql.units import WriteUnit
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ class Calls(ABC):
         lists in the order of the placeholders; a generator is read as it goes. Raises what `execute` raises.
         """
         check_iterable(rows, "a dict for :name, or a list or tuple for positions")
-        alone = self._is_alone(rows)
+        alone, unit = self._is_alone(rows), self._unit_for(rows)
         given = iter(rows)
         try:
             first = next(given)
@@ -137,7 +138,7 @@ class Calls(ABC):
         if statement.insert is not None and statement.plain and statement.order is None:
             options = BulkOptions(columns=statement.insert.columns)
             shapes = StatementShapes(statement.insert, statement.names)
-            write = BulkWrite(engine, self._unit, self._stands, statement.insert.table, shapes, options)
+            write = BulkWrite(engine, unit, self._stands, statement.insert.table, shapes, options)
             with suppress(Unsuitable):  # told before any row but the first is taken
                 if alone:
                     return self._alone(
@@ -188,11 +189,19 @@ class Calls(ABC):
             on_error,
         )
         shapes = TableShapes(options)
-        write = BulkWrite(self._running(), self._unit, self._stands, table, shapes, options)
+        unit = self._unit if progress or on_error == "report" else self._unit_for(rows)
+        write = BulkWrite(self._running(), unit, self._stands, table, shapes, options)
         if options.plain and progress is None and self._is_alone(rows):
             single = partial(self._insert_alone, table, shapes, RowSource(rows, columns))
             return self._alone(table, single, lambda: write.run(rows))
         return write.run(rows, progress)
+
+    def _unit_for(self, rows: Iterable[Any]) -> Unit:
+        """What rows are written in as a whole. Where nothing is open, and the rows are there without anybody's code, it
+        needs no transaction that others could take part in."""
+        if type(rows) in (list, tuple) and self._commits_at_once():
+            return partial(WriteUnit, self._running())
+        return self._unit
 
     def _is_alone(self, rows: Iterable[Any]) -> bool:
         """Whether rows are one that is there already, and its INSERT all that is to be done: nothing is around it, and

@@ -11,17 +11,15 @@ import os
 import threading
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nexusql.blocks import TransactionBlock
 from nexusql.bulk import BulkWrite
-from nexusql.connection import Connection
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
     CommitUncertain,
@@ -38,6 +36,7 @@ from nexusql.interrupts import SLICE, TimeLimit, current_call, limited
 from nexusql.results import Rows
 from nexusql.shapes import BulkOptions, StatementShapes, Unsuitable
 from nexusql.sql.statement import Statement
+from nexusql.units import WriteUnit
 from nexusql.workers import answer
 
 logger = logging.getLogger("nexusql.groups")
@@ -286,13 +285,9 @@ class Groups:
         assert statement.insert is not None
         options = BulkOptions(columns=statement.insert.columns, chunk_size=len(entries))
         shapes = StatementShapes(statement.insert, statement.names)
-        write = BulkWrite(self.engine, self._unit, lambda: True, statement.insert.table, shapes, options)
+        unit = partial(WriteUnit, self.engine)
+        write = BulkWrite(self.engine, unit, lambda: True, statement.insert.table, shapes, options)
         write.run([entry.params for entry in entries])
-
-    @contextmanager
-    def _unit(self) -> Iterator[Connection]:
-        with TransactionBlock(self.engine) as transaction, transaction.unit(savepoint=False) as connection:
-            yield connection
 
     def _limit(self) -> TimeLimit:
         return TimeLimit(self.engine.options.statement_timeout)

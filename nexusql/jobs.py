@@ -6,6 +6,7 @@ import sys
 import threading
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import thread as futures_thread
 from contextlib import suppress
@@ -19,7 +20,7 @@ from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine
 from nexusql.errors import Error, NotConnectedError, OperationalError, PoolTimeout, TransactionWarning
 from nexusql.interrupts import Call, TimeLimit, current_call
-from nexusql.workers import Gate, Slot, answer, blocks_own_thread, mark_job, responsible
+from nexusql.workers import Gate, Queued, Slot, answer, blocks_own_thread, mark_job, responsible
 
 if TYPE_CHECKING:
     from nexusql.transaction import Transaction
@@ -31,33 +32,86 @@ T = TypeVar("T")
 PATIENCE = 8.0  # seconds that a cancelled task waits for its thread, which by then has been cut off from its server
 
 
-class _Job(Generic[T]):
+class _Ended:
+    """Jobs that have ended, told to their event loop: it is woken once for all that end before it looks."""
+
+    __slots__ = ("__weakref__", "_jobs", "_loop", "_woken")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._jobs: deque[_Job[Any]] = deque()
+        self._woken = False
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "_Ended":
+        """That of an event loop; in its thread."""
+        return _ended.get(id(loop)) or _ended.setdefault(id(loop), cls(loop))
+
+    def put(self, job: "_Job[Any]") -> None:
+        """Tell of a job; from any thread. Raises RuntimeError where the event loop is closed."""
+        self._jobs.append(job)
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._look)
+
+    def _look(self) -> None:
+        self._woken = False  # before it looks, so that what comes while it does wakes it again
+        while self._jobs:
+            self._jobs.popleft().tell()
+
+
+# By the identity of the event loop, which lives as long as they do, and they as long as one of its jobs.
+_ended: "weakref.WeakValueDictionary[int, _Ended]" = weakref.WeakValueDictionary()
+
+
+class _Job(Queued, Generic[T]):
     """One blocking call. `release` is called when its thread needs the slot no longer; `undo` takes back what the call
     has done where its task was cancelled."""
 
     __slots__ = (
-        *("_begins", "_engine", "_loop", "_outer", "_undo", "_waiter", "_work"),
-        *("call", "context", "ended", "error", "firm", "release", "result"),
+        *("_begins", "_ended", "_engine", "_outer", "_undo", "_waiter", "_work"),
+        *("call", "context", "ended", "error", "firm", "guest", "queued", "release", "result", "timer"),
     )
 
     result: T
 
     def __init__(self, engine: Engine, work: Callable[[], T], firm: bool, undo: Callable[[], object] | None) -> None:
+        super().__init__(asyncio.get_running_loop())
         self._engine = engine
         self._work = work
         self._undo = undo
         self.firm = firm
+        self.guest = self.queued = False
         self._outer = open_in(engine)
-        self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] = self._loop.create_future()
+        self._ended = _Ended.of(self.loop)
+        self._waiter: asyncio.Future[None] = self.loop.create_future()
         self._begins = threading.Lock()  # taken by the thread that begins the call, or by who withdraws it
         self.ended = False  # and its task can know
         self.error: BaseException | None = None
+        self.timer: asyncio.TimerHandle | None = None
         self.call = Call(firm=firm)
         self.release: Callable[[], object] = _nothing
         self.context = copy_context()
         self.context.run(current_call.set, self.call)
         mark_job(self.context)
+
+    def let_in(self, gate: Gate) -> bool:
+        """A slot is its own from here on; False where its event loop is closed, so that nobody awaits it."""
+        if self.loop.is_closed():
+            return False
+        self.release = partial(self._keep_or_give_back, Slot(gate, self.loop))
+        return True
+
+    def begin(self) -> None:
+        """Have a thread make the call."""
+        try:
+            if self.queued and self._engine.workers.closed:
+                raise NotConnectedError("the connection pool is closed")
+            self._engine.workers.submit(self.run, guest=self.guest)
+        except BaseException as error:  # for who awaits it: no thread could be started
+            if self._begins.acquire(blocking=False):
+                self.error = error
+                self._report()
 
     def run(self) -> None:
         """Make the call, in the worker thread."""
@@ -69,9 +123,14 @@ class _Job(Generic[T]):
             self.error = error
         if self.call.finish():
             self.undo()
+        if self.queued:
+            self.let_go()  # the next one begins without waiting for the event loop
+        self._report()
+
+    def _report(self) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._tell)  # once, for each wakes the event loop
-        except RuntimeError:  # it is closed
+            self._ended.put(self)
+        except RuntimeError:  # the event loop is closed
             self.let_go()
 
     def let_go(self) -> None:
@@ -79,14 +138,26 @@ class _Job(Generic[T]):
         release, self.release = self.release, _nothing
         release()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Tell who awaits it that the call has ended, or that it will not begin."""
         self.let_go()
         self.ended = True
         answer(self._waiter, None)
 
+    def time_out(self, error: Callable[[], Error]) -> None:
+        """Wait no longer for a slot, unless there is one just now."""
+        if self._engine.workers.gate.withdraw(self):
+            self.queued = False
+            self.error = error()
+            self.tell()
+
     async def end(self) -> T:
         """Wait for the end of the call. Raises what it has raised; CancelledError where the task is cancelled."""
-        await self._waiter
+        try:
+            await self._waiter
+        finally:
+            if self.timer is not None:
+                self.timer.cancel()
         if self.error is not None:
             try:
                 raise self.error
@@ -97,14 +168,16 @@ class _Job(Generic[T]):
     async def give_up(self) -> bool:
         """The task was cancelled: end the call and wait for its thread, some time. Whether the call had just finished,
         so that what it did is still to be taken back."""
+        if self.queued and self._engine.workers.gate.withdraw(self):
+            return False
         if not self.firm and self._begins.acquire(blocking=False):
             self.let_go()
             return False
         interrupted = self.call.interrupt(OperationalError("the task that awaited this call was cancelled"))
         deadline = monotonic() + PATIENCE
         while not self.ended and monotonic() < deadline:
-            self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(max(deadline - monotonic(), 0), answer, self._waiter, None)
+            self._waiter = self.loop.create_future()
+            timer = self.loop.call_later(max(deadline - monotonic(), 0), answer, self._waiter, None)
             with suppress(asyncio.CancelledError):  # further cancellations do not end the wait
                 await self._waiter
             timer.cancel()
@@ -129,7 +202,7 @@ class _Job(Generic[T]):
             roll_back_open(self._engine)
             set_open(self._engine, self._outer)
 
-    def keep_or_give_back(self, slot: Slot) -> None:
+    def _keep_or_give_back(self, slot: Slot) -> None:
         """A transaction that was begun keeps the slot to its end."""
         begun = self.begun
         if begun is not None and begun.slot is None:
@@ -164,20 +237,18 @@ async def run_job(
     """
     job = _Job(engine, partial(work, *args) if args else work, firm, undo)
     transaction = within or open_in(engine)
-    cancelled = guest = False
-    if slot is None and (transaction is not None or firm):
-        slot = transaction.slot if transaction is not None and transaction.is_open else None
-        guest = slot is None
+    cancelled = False
+    if slot is None and transaction is not None and transaction.is_open:
+        slot = transaction.slot
     if slot is not None:
         cancelled = await _take_turn(slot.turn, firm, limit)
         job.release = slot.turn.leave
-    elif not guest:
-        job.release = partial(job.keep_or_give_back, await own_slot(engine, limit))
-    try:
-        engine.workers.submit(job.run, guest=guest)
-    except BaseException:  # no thread could be started
-        job.let_go()
-        raise
+        job.begin()
+    elif transaction is not None or firm:
+        job.guest = True
+        job.begin()
+    else:
+        _queue(engine, job, limit)
     try:
         result = await job.end()
     except asyncio.CancelledError:
@@ -207,23 +278,44 @@ async def _take_turn(turn: Gate, firm: bool, limit: TimeLimit | None) -> bool:
     return False
 
 
-async def own_slot(engine: Engine, limit: TimeLimit | None = None) -> Slot:
-    """A slot, waited for like a connection of the pool. Raises PoolTimeout, NotConnectedError and QueryTimeout."""
-    options, workers = engine.options, engine.workers
-    if options.max_waiting is not None and workers.gate.full and workers.gate.waiting >= options.max_waiting:
-        raise PoolTimeout(f"{options.max_waiting} tasks wait for a connection already; no more may")
-    since = monotonic()
-    left = None if limit is None else limit.left()
+def _queue(engine: Engine, job: "_Job[Any]", limit: TimeLimit | None) -> None:
+    """Have a job begin as soon as there is a slot for it, for which it waits like any caller for a connection."""
+    wait = _Wait(engine, limit)
+    job.queued = True
+    engine.workers.gate.queue(job)
+    if not job.granted:
+        job.timer = job.loop.call_later(wait.seconds, job.time_out, wait.passed)
+
+
+async def own_slot(engine: Engine) -> Slot:
+    """A slot, waited for like a connection of the pool. Raises PoolTimeout and NotConnectedError."""
+    wait = _Wait(engine, None)
     try:
-        slot = await workers.slot(options.pool_timeout if left is None else min(left, options.pool_timeout))
+        slot = await engine.workers.slot(wait.seconds)
     except TimeoutError:
-        if limit is not None and left is not None and left < options.pool_timeout:
-            raise limit.passed() from None
-        raise engine.pool.timed_out(since) from None
-    if workers.closed:
+        raise wait.passed() from None
+    if engine.workers.closed:
         slot.give_back()
         raise NotConnectedError("the connection pool is closed")
     return slot
+
+
+class _Wait:
+    """How long one waits for a slot. Raises PoolTimeout where no more may wait, QueryTimeout where the time is over."""
+
+    def __init__(self, engine: Engine, limit: TimeLimit | None) -> None:
+        options, gate = engine.options, engine.workers.gate
+        if options.max_waiting is not None and gate.full and gate.waiting >= options.max_waiting:
+            raise PoolTimeout(f"{options.max_waiting} tasks wait for a connection already; no more may")
+        left = None if limit is None else limit.left()
+        self._pool = engine.pool
+        self._since = monotonic()
+        self._limit = None if left is None or left >= options.pool_timeout else limit
+        self.seconds = options.pool_timeout if left is None else min(left, options.pool_timeout)
+
+    def passed(self) -> Error:
+        """The error for one who has waited so long."""
+        return self._pool.timed_out(self._since) if self._limit is None else self._limit.passed()
 
 
 def _belongs_to_task(begun: "Transaction | None") -> None:

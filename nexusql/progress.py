@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 Advance = Callable[[int], object]
@@ -11,16 +11,11 @@ Progress = Advance | bool | None
 EVERY = 100_000  # steps between two lines, where nobody knows how many there will be
 
 
-@contextmanager
-def shown(progress: Progress, rows: Iterable[Any], title: str) -> Iterator[Advance]:
+def shown(progress: Progress, rows: Iterable[Any], title: str) -> AbstractContextManager[Advance]:
     """What to call with the number of rows done so far: the caller's function, or one that moves a bar for True."""
     if progress is True:
-        with progress_bar(title, len(rows) if isinstance(rows, Sized) else None) as advance:
-            yield advance
-    elif callable(progress):
-        yield progress
-    else:
-        yield nothing
+        return progress_bar(title, len(rows) if isinstance(rows, Sized) else None)
+    return nullcontext(progress if callable(progress) else nothing)
 
 
 def nothing(_done: int) -> None:

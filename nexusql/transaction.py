@@ -32,6 +32,7 @@ from nexusql.models import builder, keep_rows
 from nexusql.results import Rows
 from nexusql.sql.statement import Control, Effect, Statement
 from nexusql.stream import InTransaction, OpenStreams, Plan, Source
+from nexusql.units import begun, ended_behind, learn_from, roll_back_rest
 from nexusql.workers import Slot, responsible
 
 if TYPE_CHECKING:
@@ -103,21 +104,10 @@ class Transaction(Calls):
 
     def start(self) -> None:
         """Lease a connection and begin on it."""
-        if self._writer is not None:
-            self._writer.acquire()
         try:
-            self._connection = self._engine.lease(self._holder)
-            try:
-                with using(self._connection):
-                    self._connection.begin(*self._begin)
-            except BaseException:
-                self._engine.pool.discard(self._connection)
-                self._connection = None
-                raise
+            self._connection = begun(self._engine, self._holder, *self._begin)
         except BaseException:
             self._closed = "it could not be begun"
-            if self._writer is not None:
-                self._writer.release()
             raise
 
     @overload
@@ -340,7 +330,7 @@ class Transaction(Calls):
         self._refuse_closed()
         connection = self._leased()
         if self._doom is None and connection.status() is Status.IDLE:  # a statement now would commit by itself
-            self._doom = _ended_behind()
+            self._doom = ended_behind()
         if self._doom is not None:
             raise TransactionAborted(f"the transaction cannot go on: {self._doom}") from self._doom
         return connection
@@ -351,9 +341,7 @@ class Transaction(Calls):
 
     def _failed(self, connection: Connection, error: Error) -> None:
         """Remember what a failed statement means for the transaction."""
-        if connection.broken:
-            self._engine.pool.suspect_all()
-        self._engine.doubts_types(error)
+        learn_from(error, self._engine, connection)
         kept = without_frames(error)
         self.failure = self.failure or kept
         if connection.broken or self._engine.backend.dooms(error) or connection.status() is Status.IDLE:
@@ -375,7 +363,7 @@ class Transaction(Calls):
                 return self._implicit_commit(connection, statement, args, params)
         rows = self._engine.run_on(connection, statement, args, params, extend)
         if not statement.reads and connection.status() is Status.IDLE:
-            raise _ended_behind(statement.verb)
+            raise ended_behind(statement.verb)
         return rows
 
     def _implicit_commit(
@@ -437,12 +425,7 @@ class Transaction(Calls):
     def _end(self, connection: Connection, how: str) -> None:
         """Roll back what is still open, and give everything back, whatever happens."""
         try:
-            with using(connection, firm=True):
-                self.streams.end(connection)
-                if connection.status() in (Status.ACTIVE, Status.FAILED):
-                    connection.rollback()
-        except Error as error:  # the pool closes the connection, which rolls back too
-            logger.warning("rollback failed, the connection is closed: %s", type(error).__name__)
+            roll_back_rest(connection, lambda: self.streams.end(connection))
         finally:
             self._closed = how
             self._connection = None
@@ -469,9 +452,3 @@ class Transaction(Calls):
         if self._slot is not None:
             self._slot.drop()
         warnings.warn("a transaction was left open; it has been rolled back", TransactionWarning, stacklevel=2)
-
-
-def _ended_behind(verb: str = "a statement") -> ProgrammingError:
-    return ProgrammingError(
-        f"{verb} has ended the open transaction behind nexusql's back: what came before may be stored"
-    )

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,10 +26,8 @@ def responsible() -> tuple[int, object]:
 
 
 def _here() -> tuple[int, object]:
-    try:
-        return threading.get_ident(), asyncio.current_task()
-    except RuntimeError:  # no event loop runs in this thread
-        return threading.get_ident(), None
+    loop = asyncio._get_running_loop()  # gives None without one, where the public one raises, which takes longer
+    return threading.get_ident(), None if loop is None else asyncio.current_task(loop)
 
 
 def blocks_own_thread() -> bool:
@@ -41,13 +40,43 @@ def mark_job(context: Context) -> None:
     context.run(_awaited_by.set, _here())
 
 
-class _Waiter:
-    __slots__ = ("future", "granted", "loop")
+class Queued(ABC):
+    """One who waits at a gate. `loop` is the event loop of the task that is behind it."""
+
+    __slots__ = ("granted", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.granted = False
+
+    @abstractmethod
+    def let_in(self, gate: "Gate") -> bool:
+        """Take note of it, while the gate is locked; False where nobody waits any more."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin what was waited for: in any thread, right after it was let in."""
+
+
+class _Waiter(Queued):
+    __slots__ = ("future",)
 
     def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
+        super().__init__(asyncio.get_running_loop())
         self.future: asyncio.Future[bool] = self.loop.create_future()
-        self.granted = False
+
+    def let_in(self, gate: "Gate") -> bool:
+        if self.loop is asyncio._get_running_loop():
+            answer(self.future, True)
+            return True
+        try:
+            self.loop.call_soon_threadsafe(answer, self.future, True)
+        except RuntimeError:  # it is closed
+            return False
+        return True
+
+    def begin(self) -> None:
+        """The task itself goes on."""
 
 
 class Gate:
@@ -56,7 +85,7 @@ class Gate:
     def __init__(self, size: int) -> None:
         self._lock = threading.Lock()
         self._free = size
-        self._waiting: deque[_Waiter] = deque()
+        self._waiting: deque[Queued] = deque()
         self._dropped: deque[None] = deque()  # left by finalisers of which no event loop can be told
 
     @property
@@ -81,10 +110,7 @@ class Gate:
 
     async def enter(self, seconds: float | None = None) -> None:
         """Wait to be let in. Raises TimeoutError after so many seconds."""
-        with suppress(IndexError):
-            while True:
-                self._dropped.pop()
-                self.leave()
+        self._count_dropped()
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -96,30 +122,46 @@ class Gate:
             if await waiter.future:
                 return
         except BaseException:
-            self._give_up(waiter)
+            if not self.withdraw(waiter):  # let in at the last moment, which another is given
+                self.leave()
             raise
         finally:
             if timer is not None:
                 timer.cancel()
-        if not self._give_up(waiter, pass_on=False):
+        if self.withdraw(waiter):
             raise TimeoutError(f"not let in within {seconds:g} s")
+
+    def queue(self, waiter: Queued) -> None:
+        """Let one in who need not be waited for, at once or in his turn."""
+        self._count_dropped()
+        with self._lock:
+            if not self._free:
+                self._waiting.append(waiter)
+                return
+            self._free -= 1
+            waiter.granted = True
+            waiter.let_in(self)
+        waiter.begin()
+
+    def withdraw(self, waiter: Queued) -> bool:
+        """Wait no longer; False where he has been let in already."""
+        with self._lock:
+            if not waiter.granted:
+                self._waiting.remove(waiter)
+        return not waiter.granted
 
     def leave(self) -> None:
         """Let the next one in."""
-        here = _running_loop()
         with self._lock:
             while self._waiting:
                 waiter = self._waiting.popleft()
                 waiter.granted = True
-                if waiter.loop is here:
-                    answer(waiter.future, True)
-                    return
-                try:
-                    waiter.loop.call_soon_threadsafe(answer, waiter.future, True)
-                    return
-                except RuntimeError:  # its event loop is closed
-                    continue
-            self._free += 1
+                if waiter.let_in(self):
+                    break
+            else:
+                self._free += 1
+                return
+        waiter.begin()
 
     def open(self) -> None:
         """Let all in who wait."""
@@ -133,21 +175,11 @@ class Gate:
         except RuntimeError:
             self._dropped.append(None)
 
-    def _give_up(self, waiter: _Waiter, *, pass_on: bool = True) -> bool:
-        """Wait no longer; whether the waiter has been let in at the last moment, which another is given if he may."""
-        with self._lock:
-            if not waiter.granted:
-                self._waiting.remove(waiter)
-        if waiter.granted and pass_on:
-            self.leave()
-        return waiter.granted
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    def _count_dropped(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._dropped.pop()
+                self.leave()
 
 
 def answer(future: "asyncio.Future[T]", result: T) -> None:
@@ -159,9 +191,9 @@ def answer(future: "asyncio.Future[T]", result: T) -> None:
 class Slot:
     """The right to one worker thread: for one job, or for as long as a transaction or a stream has its connection."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, loop: asyncio.AbstractEventLoop) -> None:
         self._gate = gate
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._held = True
         self._turn: Gate | None = None
 
@@ -264,7 +296,7 @@ class Workers:
     async def slot(self, seconds: float) -> Slot:
         """A slot, within so many seconds. Raises TimeoutError."""
         await self.gate.enter(seconds)
-        return Slot(self.gate)
+        return Slot(self.gate, asyncio.get_running_loop())
 
     def submit(self, call: Callable[[], object], *, guest: bool) -> None:
         """Run a call, which raises nothing. After `close` what still has to end has a thread of its own."""

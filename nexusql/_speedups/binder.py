@@ -80,8 +80,8 @@ def flat_rows(
     by which the characters of str and the bytes of bytes come to `max_bytes` is the last.
     """
     values: list[Any] = []
+    taken: list[Any]
     count: cython.Py_ssize_t = 0
-    start: cython.Py_ssize_t = 0
     size: cython.Py_ssize_t = 0
     i: cython.Py_ssize_t
     fits: cython.bint
@@ -95,38 +95,36 @@ def flat_rows(
             record = next(iterator, nothing)
             if record is nothing:
                 return values, count, END, None
+        taken = []
         fits = False
         if names is None:
             if isinstance(record, (tuple, list)):
-                values.extend(record)
-                fits = len(values) - start == width
+                taken = list(record)
+                fits = len(taken) == width
         elif isinstance(record, dict):
             fields: dict[Any, Any] = record if type(record) is dict else dict(record)
             if surplus or len(fields) == width:
                 try:
-                    values += [fields[name] for name in names]
+                    taken = [fields[name] for name in names]
                     fits = True
                 except KeyError:
                     fits = False
         if not fits:
-            del values[start:]
             return values, count, OTHER, record
-        i = start
+        i = 0
         try:
-            for i in range(start, start + width):
-                value = values[i]
+            for i, value in enumerate(taken):
                 kind = type(value)
                 adapt = adapters.get(kind, otherwise)
                 if adapt is not None:
                     value = adapt(value)
-                    values[i] = value
+                    taken[i] = value
                     kind = type(value)
                 if kind is str or kind is bytes:
                     size += len(value)
         except Exception as error:
-            del values[start:]
-            return values, count, FAULT, (record, i - start, error)
-        start += width
+            return values, count, FAULT, (record, i, error)
+        values += taken
         count += 1
         if kept is not None:
             kept.append(record)

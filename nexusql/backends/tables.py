@@ -14,7 +14,7 @@ class Column:
     `default` is the expression that fills it where a row has none, "" where there is none; `numbered` says that the
     database numbers its rows by this column, `generated` that it is computed and cannot be written, `guarded` that an
     INSERT has to say that it means to write it. `type_number` is what the database itself knows the type by, 0 where
-    that is not asked for.
+    that is not asked for, and `declared` the type as it was declared, with length, "" where that is not.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Column:
     generated: bool = False
     guarded: bool = False
     type_number: int = 0
+    declared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

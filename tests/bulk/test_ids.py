@@ -143,6 +143,16 @@ def test_values_that_a_default_makes(place: Place) -> None:
         assert by_id(db)[key] == 9
 
 
+@pytest.mark.parametrize("column", ["NUMERIC(4, 1) DEFAULT 12.345", "VARCHAR(40) DEFAULT CURRENT_TIMESTAMP"])
+def test_drawn_values_are_as_their_column_gives_them(column: str) -> None:
+    with opened("postgresql") as db, table(db, f"id {column} PRIMARY KEY, a INTEGER"):
+        (number,) = db.bulk_insert("t", iter([{"a": 1}]), returning="id").ids
+        assert number == db.fetch_value("SELECT id FROM t")
+    with opened("postgresql") as db, table(db, f"id {column}, a INTEGER"):
+        numbers = db.bulk_insert("t", [{"a": 1}, {"a": 2}], returning="id").ids
+        assert numbers == [row["id"] for row in db.execute("SELECT id FROM t")]
+
+
 @pytest.mark.mssql_itself
 def test_ignored_rows_have_none(place: Place) -> None:
     db = place.db

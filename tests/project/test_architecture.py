@@ -30,7 +30,7 @@ LEVELS = (
     ("ledger",),
     ("pool",),
     ("engine",),
-    ("current", "shapes"),
+    ("current", "shapes", "units"),
     ("batches", "bulk", "stream"),
     ("calls",),
     ("transaction",),

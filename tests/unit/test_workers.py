@@ -130,18 +130,18 @@ def test_a_slot_is_given_back_once() -> None:
     async def work() -> None:
         gate = Gate(1)
         await gate.enter()
-        slot = Slot(gate)
+        slot = Slot(gate, asyncio.get_running_loop())
         slot.give_back()
         slot.give_back()
         slot.drop()
         await asyncio.sleep(0)
         assert gate._free == 1
         await gate.enter()
-        Slot(gate).drop()  # as a finaliser does
+        Slot(gate, asyncio.get_running_loop()).drop()  # as a finaliser does
         await asyncio.sleep(0)
         assert gate._free == 1
         await gate.enter()
-        dropped = Slot(gate)
+        dropped = Slot(gate, asyncio.get_running_loop())
         dropped._loop = asyncio.new_event_loop()
         dropped._loop.close()
         dropped.drop()

@@ -261,10 +261,11 @@ class CopyWriter(TextWriter):
         self.stored += _copy(raw, self.target.table.sql, self._columns, data, options)
 
     def _draw(self, raw: Raw, column: Column, number: int) -> list[tuple[Any, str | None]]:
-        """Values of a column's default, as many as there are rows, each also as text: COPY returns none."""
+        """Values of a column's default, as many as there are rows, as the column gives them and as text: COPY returns
+        none."""
         values = f"SELECT ({column.default or 'NULL'}) FROM pg_catalog.generate_series(1, {number}) OFFSET 0"
         drawn: list[tuple[Any, str | None]] = self._run(
-            raw, f"SELECT value, value::text FROM ({values}) AS drawn (value)", None
+            raw, f"SELECT value::{column.declared}, value::text FROM ({values}) AS drawn (value)", None
         ).fetchall()
         return drawn
 

@@ -25,7 +25,7 @@ _COLUMNS = f"""
 SELECT a.attname, pg_catalog.format_type(b.oid, NULL),
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
        CASE WHEN a.attidentity <> '' THEN pg_catalog.pg_get_serial_sequence(%(name)s, a.attname) END,
-       a.attgenerated <> '', a.attidentity = 'a', a.atttypid
+       a.attgenerated <> '', a.attidentity = 'a', a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod)
   FROM pg_catalog.pg_attribute AS a
 {BASE_TYPE}
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -107,10 +107,17 @@ def describe(run: Run, raw: Raw, table: str) -> Table | None:
 
 
 def _column(
-    name: str, kind: str, default: str | None, sequence: str | None, generated: bool, guarded: bool, number: int
+    name: str,
+    kind: str,
+    default: str | None,
+    sequence: str | None,
+    generated: bool,
+    guarded: bool,
+    number: int,
+    declared: str,
 ) -> Column:
     if sequence is not None:
         quoted = sequence.replace("'", "''")
         default = f"nextval('{quoted}'::regclass)"
     numbered = (default or "").startswith("nextval(")
-    return Column(name, kind, default or "", numbered, generated, guarded, number)
+    return Column(name, kind, default or "", numbered, generated, guarded, number, declared)

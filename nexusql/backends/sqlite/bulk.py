@@ -1,7 +1,6 @@
 """Bulk writes on SQLite: prepared INSERTs of many rows each, and of one row for what is left over."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import count, islice
 from typing import Any
 
@@ -30,6 +29,8 @@ from nexusql.sql.lexical import SessionModes
 
 # Parameters of one statement: with more the time a row no longer falls, while preparing it takes longer.
 PARAMETERS = 1000
+KEPT_HERE = 8_000_000  # bytes of the keys of an upsert, some
+KEY_SIZE = 100  # bytes that a key takes beside its text, some
 
 _serial = count(1)
 
@@ -112,12 +113,14 @@ class SqliteWriter(Writer):
         self.strategy = "rows" if self._by_row else "values"
         self._many = max(1, PARAMETERS // (width or 1))
         self._parts = (head, marks, tail)
-        self._one_text = head + marks + tail
+        self._texts: dict[int, str] = {}
 
-    @cached_property
-    def _many_text(self) -> str:
-        head, marks, tail = self._parts
-        return head + ", ".join([marks] * self._many) + tail
+    def _text(self, rows: int) -> str:
+        """The INSERT of so many rows."""
+        if rows not in self._texts:
+            head, marks, tail = self._parts
+            self._texts[rows] = head + ", ".join([marks] * rows) + tail
+        return self._texts[rows]
 
     def take(self, first: Record | None, rows: Iterator[Record], max_rows: int, kept: list[Record] | None) -> Taken:
         """Bind values as every statement does."""
@@ -149,13 +152,14 @@ class SqliteWriter(Writer):
         self.stored = self.stored + written if self._seen is None else self._seen.count
 
     def _write_many(self, raw: Raw, flat: list[Any]) -> int:
-        step = self._many * self._width
-        whole = len(flat) - len(flat) % step
-        written: int = 0
-        for start in range(0, whole, step):
-            written += raw.execute(self._many_text, flat[start : start + step]).rowcount
-        if whole < len(flat):
-            written += raw.executemany(self._one_text, _tuples(flat[whole:], self._width)).rowcount
+        """As many as possible at once; the rest in powers of two, since each number of rows is prepared by itself."""
+        written = start = 0
+        left = len(flat) // self._width
+        while left:
+            rows = self._many if left >= self._many else 1 << left.bit_length() - 1
+            end = start + rows * self._width
+            written += raw.execute(self._text(rows), flat[start:end]).rowcount
+            start, left = end, left - rows
         return written
 
     def _write_each(self, raw: Raw, flat: list[Any], taken: int) -> int:
@@ -163,7 +167,7 @@ class SqliteWriter(Writer):
         values = iter(flat)
         written = 0
         for _ in range(taken):
-            cursor = raw.execute(self._one_text, tuple(islice(values, self._width)))
+            cursor = raw.execute(self._text(1), tuple(islice(values, self._width)))
             if self.target.returning:
                 returned = cursor.fetchall()
                 self.ids.append(returned[0][0] if returned else None)
@@ -179,9 +183,12 @@ class SqliteWriter(Writer):
 
 
 class SeenKeys:
-    """The keys of an upsert's rows, kept by SQLite, which alone knows which of them are equal.
+    """The keys of an upsert's rows, of which some are equal as SQLite compares them.
 
     A row that a later one of the same columns replaces is not stored in the end, so `count` counts keys and not rows.
+    Integers in a column for them, and text in one that is compared byte by byte, are equal in SQLite where they are
+    here, so such keys are counted here, as long as they take little memory; all others by SQLite, which alone knows its
+    conversions and collations.
     """
 
     def __init__(self, target: Target) -> None:
@@ -191,6 +198,13 @@ class SeenKeys:
         self._table = target.table
         self._key = target.conflict.key
         self._positions = [target.columns.index(name) for name in self._key]
+        self._affinities = [_affinity(self._table.columns[name].type) for name in self._key]
+        self._collations: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._here: set[tuple[Any, ...]] = set()
+        self._room = KEPT_HERE
         self._first: list[tuple[Any, ...]] = []
         self._insert = ""
 
@@ -200,10 +214,16 @@ class SeenKeys:
         return self._settled + self._count
 
     def add(self, raw: Raw, flat: Sequence[Any], width: int) -> None:
-        """Take the keys of rows into account; a table is made for them when a second row comes."""
-        keys = list(zip(*(flat[position::width] for position in self._positions), strict=True))
+        """Take the keys of rows into account; a table is made for them where a second row needs SQLite to compare."""
+        columns = [flat[position::width] for position in self._positions]
+        keys = list(zip(*columns, strict=True))
+        if self._comparable_here(raw, columns):
+            self._here.update(keys)
+            self._count = len(self._here)
+            return
         if not self._insert:
-            keys = self._first = self._first + keys
+            keys = self._first = [*self._here, *self._first, *keys]
+            self._here = set()
             if len(keys) < 2:
                 self._count = len(keys)
                 return
@@ -211,26 +231,36 @@ class SeenKeys:
             self._count = 0
         self._count += raw.executemany(self._insert, keys).rowcount
 
+    def _comparable_here(self, raw: Raw, columns: list[Sequence[Any]]) -> bool:
+        """Whether Python finds the same keys equal as SQLite does, these and all before."""
+        if not self._collations:
+            self._collations = _collations(raw, self._table, self._key)
+        if self._room <= 0 or self._insert or self._first:
+            return False
+        for affinity, collation, column in zip(self._affinities, self._collations, columns, strict=True):
+            types = set(map(type, column))
+            if affinity == "TEXT" and types == {str} and collation.upper() == "BINARY":
+                self._room -= sum(map(len, column))
+            elif affinity != "INTEGER" or types != {int}:
+                return False
+            self._room -= len(column) * KEY_SIZE
+        return True
+
     def _create(self, raw: Raw) -> None:
-        types = [_affinity(self._table.columns[name].type) for name in self._key]
-        collations = _collations(raw, self._table, self._key)
         self._name = name = f"nexusql_seen_keys_{next(_serial)}"
-        declared = ", ".join(f"k{i} {affinity}" for i, affinity in enumerate(types))
-        indexed = ", ".join(f"k{i} COLLATE {quote_identifier(c, SYNTAX)}" for i, c in enumerate(collations))
+        declared = ", ".join(f"k{i} {affinity}" for i, affinity in enumerate(self._affinities))
+        indexed = ", ".join(f"k{i} COLLATE {quote_identifier(c, SYNTAX)}" for i, c in enumerate(self._collations))
         raw.execute(f"CREATE TEMP TABLE {name} ({declared})")
         raw.execute(f"CREATE UNIQUE INDEX temp.{name}_index ON {name} ({indexed})")
-        self._insert = f"INSERT INTO temp.{name} VALUES ({', '.join('?' * len(types))}) ON CONFLICT DO NOTHING"
+        self._insert = f"INSERT INTO temp.{name} VALUES ({', '.join('?' * len(self._key))}) ON CONFLICT DO NOTHING"
 
     def close(self, raw: Raw) -> None:
         """Drop what is kept."""
         if self._insert:
             raw.execute(f"DROP TABLE temp.{self._name}")
         self._settled += self._count
-        self._count, self._insert, self._first = 0, "", []
-
-
-def _tuples(flat: list[Any], width: int) -> Iterator[tuple[Any, ...]]:
-    return zip(*[iter(flat)] * width, strict=True)
+        self._count = 0
+        self._begin()
 
 
 def _affinity(declared: str) -> str:
