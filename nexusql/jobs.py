@@ -20,7 +20,7 @@ from nexusql.current import open_in, open_transactions, roll_back_open, set_open
 from nexusql.engine import Engine
 from nexusql.errors import Error, NotConnectedError, OperationalError, PoolTimeout, TransactionWarning
 from nexusql.interrupts import Call, TimeLimit, current_call
-from nexusql.workers import Gate, Queued, Slot, answer, blocks_own_thread, mark_job, responsible
+from nexusql.workers import Gate, Queued, Slot, answer, become_job, blocks_own_thread, responsible
 
 if TYPE_CHECKING:
     from nexusql.transaction import Transaction
@@ -32,36 +32,66 @@ T = TypeVar("T")
 PATIENCE = 8.0  # seconds that a cancelled task waits for its thread, which by then has been cut off from its server
 
 
-class _Ended:
-    """Jobs that have ended, told to their event loop: it is woken once for all that end before it looks."""
+class _Desk:
+    """Where the jobs of one event loop are told of. The event loop is woken once for all that end before it looks, and
+    has one timer for all that wait for a slot."""
 
-    __slots__ = ("__weakref__", "_jobs", "_loop", "_woken")
+    __slots__ = ("__weakref__", "_ended", "_loop", "_timer", "_waiting", "_woken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._jobs: deque[_Job[Any]] = deque()
+        self._ended: deque[_Job[Any]] = deque()
         self._woken = False
+        self._waiting: dict[_Job[Any], _Wait] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> "_Ended":
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "_Desk":
         """That of an event loop; in its thread."""
-        return _ended.get(id(loop)) or _ended.setdefault(id(loop), cls(loop))
+        return _desks.get(id(loop)) or _desks.setdefault(id(loop), cls(loop))
 
-    def put(self, job: "_Job[Any]") -> None:
-        """Tell of a job; from any thread. Raises RuntimeError where the event loop is closed."""
-        self._jobs.append(job)
+    def report(self, job: "_Job[Any]") -> None:
+        """A job has ended; from any thread. Raises RuntimeError where the event loop is closed."""
+        self._ended.append(job)
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._look)
 
     def _look(self) -> None:
         self._woken = False  # before it looks, so that what comes while it does wakes it again
-        while self._jobs:
-            self._jobs.popleft().tell()
+        while self._ended:
+            self._ended.popleft().tell()
+
+    def wait(self, job: "_Job[Any]", wait: "_Wait") -> None:
+        """A job is in line for a slot."""
+        self._waiting[job] = wait
+        wait.until = self._loop.time() + wait.seconds
+        if self._timer is None or wait.until < self._timer.when():
+            self._set_timer(wait.until)
+
+    def forget(self, job: "_Job[Any]") -> None:
+        """A job has been told, or withdrawn."""
+        self._waiting.pop(job, None)
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for job, wait in list(self._waiting.items()):
+            if job.granted:
+                self.forget(job)
+            elif wait.until <= now:
+                job.time_out(wait.passed)
+        if self._waiting:
+            self._set_timer(min(wait.until for wait in self._waiting.values()))
 
 
 # By the identity of the event loop, which lives as long as they do, and they as long as one of its jobs.
-_ended: "weakref.WeakValueDictionary[int, _Ended]" = weakref.WeakValueDictionary()
+_desks: "weakref.WeakValueDictionary[int, _Desk]" = weakref.WeakValueDictionary()
 
 
 class _Job(Queued, Generic[T]):
@@ -69,8 +99,8 @@ class _Job(Queued, Generic[T]):
     has done where its task was cancelled."""
 
     __slots__ = (
-        *("_begins", "_ended", "_engine", "_outer", "_undo", "_waiter", "_work"),
-        *("call", "context", "ended", "error", "firm", "guest", "queued", "release", "result", "timer"),
+        *("_begins", "_desk", "_engine", "_open", "_outer", "_undo", "_waiter", "_work"),
+        *("call", "context", "ended", "error", "firm", "guest", "queued", "release", "result"),
     )
 
     result: T
@@ -82,24 +112,27 @@ class _Job(Queued, Generic[T]):
         self._undo = undo
         self.firm = firm
         self.guest = self.queued = False
+        self._open = open_transactions.get()
         self._outer = open_in(engine)
-        self._ended = _Ended.of(self.loop)
+        self._desk = _Desk.of(self.loop)
         self._waiter: asyncio.Future[None] = self.loop.create_future()
         self._begins = threading.Lock()  # taken by the thread that begins the call, or by who withdraws it
         self.ended = False  # and its task can know
         self.error: BaseException | None = None
-        self.timer: asyncio.TimerHandle | None = None
         self.call = Call(firm=firm)
         self.release: Callable[[], object] = _nothing
         self.context = copy_context()
-        self.context.run(current_call.set, self.call)
-        mark_job(self.context)
+        self.context.run(self._enter)
+
+    def _enter(self) -> None:
+        current_call.set(self.call)
+        become_job()
 
     def let_in(self, gate: Gate) -> bool:
         """A slot is its own from here on; False where its event loop is closed, so that nobody awaits it."""
         if self.loop.is_closed():
             return False
-        self.release = partial(self._keep_or_give_back, Slot(gate, self.loop))
+        self.release = partial(self._keep_or_give_back, gate)
         return True
 
     def begin(self) -> None:
@@ -129,7 +162,7 @@ class _Job(Queued, Generic[T]):
 
     def _report(self) -> None:
         try:
-            self._ended.put(self)
+            self._desk.report(self)
         except RuntimeError:  # the event loop is closed
             self.let_go()
 
@@ -141,8 +174,13 @@ class _Job(Queued, Generic[T]):
     def tell(self) -> None:
         """Tell who awaits it that the call has ended, or that it will not begin."""
         self.let_go()
+        self._desk.forget(self)
         self.ended = True
         answer(self._waiter, None)
+
+    def wait(self, wait: "_Wait") -> None:
+        """Be in line for a slot, for so long."""
+        self._desk.wait(self, wait)
 
     def time_out(self, error: Callable[[], Error]) -> None:
         """Wait no longer for a slot, unless there is one just now."""
@@ -153,11 +191,7 @@ class _Job(Queued, Generic[T]):
 
     async def end(self) -> T:
         """Wait for the end of the call. Raises what it has raised; CancelledError where the task is cancelled."""
-        try:
-            await self._waiter
-        finally:
-            if self.timer is not None:
-                self.timer.cancel()
+        await self._waiter
         if self.error is not None:
             try:
                 raise self.error
@@ -169,6 +203,7 @@ class _Job(Queued, Generic[T]):
         """The task was cancelled: end the call and wait for its thread, some time. Whether the call had just finished,
         so that what it did is still to be taken back."""
         if self.queued and self._engine.workers.gate.withdraw(self):
+            self._desk.forget(self)
             return False
         if not self.firm and self._begins.acquire(blocking=False):
             self.let_go()
@@ -202,13 +237,13 @@ class _Job(Queued, Generic[T]):
             roll_back_open(self._engine)
             set_open(self._engine, self._outer)
 
-    def _keep_or_give_back(self, slot: Slot) -> None:
+    def _keep_or_give_back(self, gate: Gate) -> None:
         """A transaction that was begun keeps the slot to its end."""
-        begun = self.begun
+        begun = None if self.context.get(open_transactions) is self._open else self.begun
         if begun is not None and begun.slot is None:
-            begun.hand_over(slot, self.context.run(responsible)[0])
+            begun.hand_over(Slot(gate, self.loop), self.context.run(responsible)[0])
         else:
-            slot.give_back()
+            gate.leave()
 
 
 def _nothing() -> None:
@@ -284,7 +319,7 @@ def _queue(engine: Engine, job: "_Job[Any]", limit: TimeLimit | None) -> None:
     job.queued = True
     engine.workers.gate.queue(job)
     if not job.granted:
-        job.timer = job.loop.call_later(wait.seconds, job.time_out, wait.passed)
+        job.wait(wait)
 
 
 async def own_slot(engine: Engine) -> Slot:
@@ -302,6 +337,10 @@ async def own_slot(engine: Engine) -> Slot:
 
 class _Wait:
     """How long one waits for a slot. Raises PoolTimeout where no more may wait, QueryTimeout where the time is over."""
+
+    __slots__ = ("_limit", "_pool", "_since", "seconds", "until")
+
+    until: float  # of the event loop's clock
 
     def __init__(self, engine: Engine, limit: TimeLimit | None) -> None:
         options, gate = engine.options, engine.workers.gate

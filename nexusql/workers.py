@@ -35,9 +35,9 @@ def blocks_own_thread() -> bool:
     return _awaited_by.get() is None
 
 
-def mark_job(context: Context) -> None:
-    """Have what runs in a context count as a job that is awaited here."""
-    context.run(_awaited_by.set, _here())
+def become_job() -> None:
+    """Have what runs in this context count as a job that is awaited here."""
+    _awaited_by.set(_here())
 
 
 class Queued(ABC):
@@ -176,8 +176,8 @@ class Gate:
             self._dropped.append(None)
 
     def _count_dropped(self) -> None:
-        with suppress(IndexError):
-            while True:
+        while self._dropped:
+            with suppress(IndexError):
                 self._dropped.pop()
                 self.leave()
 
