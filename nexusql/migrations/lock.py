@@ -51,12 +51,12 @@ class Patience:
         """Whether the deadline has passed."""
         return time.monotonic() >= self._deadline
 
-    def rest(self, reason: str) -> None:
+    def rest(self, reason: Callable[[], str]) -> None:
         """Sleep a while; now and then say why."""
         now = time.monotonic()
         if now - self._said >= SAY_AGAIN:
             self._said = now
-            logger.info("waiting to migrate: %s (%.0f s)", reason, self.waited)
+            logger.info("waiting to migrate: %s (%.0f s)", reason(), self.waited)
         time.sleep(min(jitter.uniform(0.5, 1) * self._pause, max(self._deadline - now, 0)))
         self._pause = min(self._pause * GROWTH, LONGEST_PAUSE)
 
@@ -69,7 +69,7 @@ def when_not_full(connect: Callable[[], T], codes: frozenset[int | str], patienc
         except Error as error:
             if error.code not in codes or patience.is_over:
                 raise
-            patience.rest("the server has too many connections")
+            patience.rest(lambda: "the server has too many connections")
 
 
 class MigrationLock:
@@ -96,15 +96,15 @@ class MigrationLock:
         try:
             self._learn_key(connection)
             while not (granted := self._take(connection)) and still_needed(Session(self._engine, connection)):
-                holder = self._holder_of(connection)
                 if patience.is_over:
                     raise MigrationLocked(
-                        f"another process is migrating this database, and not done in {patience.timeout:g} s: {holder}"
+                        f"another process is migrating this database, and not done in {patience.timeout:g} s: "
+                        f"{self._holder_of(connection)}"
                     )
                 if not keep_connection and time.monotonic() > until:
                     granted = None
                     break
-                patience.rest(holder)
+                patience.rest(lambda: self._holder_of(connection))
         except BaseException:  # whether the lock was granted just then is unknown
             connection.needs_reset = True
             granted = False
@@ -197,7 +197,10 @@ class MigrationLock:
         return bool(answer)
 
     def _holder_of(self, connection: Connection) -> str:
-        rows = self._ask(connection, self._lock.holder, self._key)
+        try:
+            rows = self._ask(connection, self._lock.holder, self._key)
+        except Error as error:  # it is only told; a lost connection fails when the lock is asked for again
+            return f"who holds the lock is not to be found out ({type(error).__name__})"
         return f"the lock is held by {rows[0][1]}" if rows else "the lock has just been given back"
 
     def _ask(self, connection: Connection, text: str, *args: Any) -> Sequence[Sequence[Any]]:

@@ -75,7 +75,7 @@ def _apply_in_turn(database: "DatabaseManager", runners: Sequence[MigrationRunne
         finally:
             lock.release()
         database.disconnect()
-        patience.rest("another process is migrating")
+        patience.rest(lambda: "another process is migrating")
 
 
 def _apply(runners: Sequence[MigrationRunner], check: Check, to: str | None) -> list[Applied]:

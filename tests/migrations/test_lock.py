@@ -69,6 +69,13 @@ def test_who_waits_says_who_has_the_lock_and_gives_up_in_time(
         assert MigrationRunner(db, folder).status()[0].state.value == "pending"
 
 
+def test_who_cannot_find_out_who_has_the_lock_waits_all_the_same(url: str, folder: Path) -> None:
+    with held(url, folder), DatabaseManager(url) as db:
+        lock = lock_with(db, holder="SELECT no_such_function()")
+        with pytest.raises(MigrationLocked, match=r"not done in 0\.3 s: who holds the lock is not to be found out"):
+            lock.acquire(Patience(0.3), always)
+
+
 def test_the_lock_is_tried_before_the_history_is_made_and_given_back_after(url: str, folder: Path) -> None:
     with DatabaseManager(url) as db:
         for _ in range(2):
@@ -281,5 +288,5 @@ def test_an_index_is_built_concurrently_while_others_wait(tmp_path: Path) -> Non
 def test_patience_grows_and_ends() -> None:
     patience = Patience(0.0)
     assert patience.is_over
-    patience.rest("a reason")
+    patience.rest(lambda: "a reason")
     assert patience.waited >= 0
