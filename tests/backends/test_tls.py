@@ -15,7 +15,7 @@ from driving import Driven, driven
 from eavesdropper import SSL_REQUEST, Eavesdropper, greeting_salt
 from nexusql import DatabaseManager
 from nexusql.errors import OperationalError
-from pooling import eventually
+from pooling import eventually, gives
 
 KINDS = ["postgresql", "mysql"]
 AUTHORITY = {"postgresql": "sslrootcert", "mysql": "ssl_ca"}
@@ -163,12 +163,6 @@ def test_where_it_is_preferred_it_is_done_without(server: TlsServer, wire: Eaves
 def test_a_manager_does_not_come_down_when_it_connects_again(
     server: TlsServer, wire: Eavesdropper, certificates: Certificates
 ) -> None:
-    def answers() -> bool:
-        try:
-            return bool(db.fetch_value("SELECT 1") == 1)
-        except OperationalError:  # the pool's next attempt may be further off than its time-out
-            return False
-
     server.wear("right")
     location = url(wire, server, "verify-full", certificates / "ca.pem")
     with DatabaseManager(location, pool_max=2, pool_timeout=1.0) as db:
@@ -180,7 +174,7 @@ def test_a_manager_does_not_come_down_when_it_connects_again(
             db.fetch_value("SELECT 1")
         assert wire.said.replace(SSL_REQUEST, b"") == b""
         wire.forget()
-        assert eventually(answers)
+        assert eventually(gives(1, lambda: db.fetch_value("SELECT 1")))
         assert not learns_who(wire, server)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from nexusql import AsyncDatabaseManager, DatabaseManager
 from nexusql.errors import ConnectionLost, OperationalError, PoolTimeout
-from pooling import Threads, eventually
+from pooling import Threads, eventually, gives
 from throwaway import Postgres, Standby, free_port
 
 WHERE = "SELECT inet_server_port()"
@@ -158,7 +158,7 @@ def test_when_all_have_died_waiting_ends_in_time_and_the_error_names_them(first:
         finally:
             second.start()
         assert all(f"port {server.port}" in str(caught.value) for server in (first, second))
-        assert eventually(lambda: db.fetch_value(WHERE) == second.port)
+        assert eventually(gives(second.port, lambda: db.fetch_value(WHERE)))
 
 
 def test_where_none_takes_writes_the_error_says_so(first: Postgres) -> None:

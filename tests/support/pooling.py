@@ -136,6 +136,19 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> bo
     return True
 
 
+def gives(value: Any, ask: Callable[[], object]) -> Callable[[], bool]:
+    """A condition: that `ask` gives a value. It does not while the pool's next attempt is further off than its
+    time-out."""
+
+    def condition() -> bool:
+        try:
+            return bool(ask() == value)
+        except OperationalError:
+            return False
+
+    return condition
+
+
 class Threads:
     """Starts functions in threads and keeps what they give or raise. A context manager that waits for all of them."""
 

@@ -184,7 +184,7 @@ class Session(threading.Thread):
         try:
             if self._login():
                 while True:
-                    self._handle(*self.channel.read())
+                    self._answer_to(*self.channel.read())
         except (EOFError, OSError):  # the client has gone, or does not trust the certificate
             self.open = False
         except BaseException as error:
@@ -233,7 +233,7 @@ class Session(threading.Thread):
     def _say(self, data: bytes) -> None:
         self.channel.write(tds.ANSWER, data)
 
-    def _handle(self, kind: int, data: bytes) -> None:
+    def _answer_to(self, kind: int, data: bytes) -> None:
         reader = Reader(data)
         try:
             if kind == tds.ATTENTION:

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "DIALECTS.md").read_text("utf-8")
 FAILS = "an error"
 # What SQLite was built with, and since when it has some functions.
-MATH = sqlite3.connect(":memory:").execute("SELECT sqlite_compileoption_used('ENABLE_MATH_FUNCTIONS')").fetchone()[0]
+with closing(sqlite3.connect(":memory:")) as _sqlite:
+    MATH = _sqlite.execute("SELECT sqlite_compileoption_used('ENABLE_MATH_FUNCTIONS')").fetchone()[0]
 CONCAT = sqlite3.sqlite_version_info >= (3, 44)
 OCTETS = sqlite3.sqlite_version_info >= (3, 43)
 
