@@ -11,7 +11,7 @@ import pyodbc
 
 from nexusql.backends.mssql.session import MssqlSession, Result
 from nexusql.sql.lexical import Lexical
-from nexusql.sql.rules.ddl_text import is_name, name_end
+from nexusql.sql.names import is_name, name_end
 from nexusql.sql.tokens import tokenize
 
 NEEDS_ANNOUNCEMENT = 544

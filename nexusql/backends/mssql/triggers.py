@@ -12,7 +12,7 @@ import pyodbc
 
 from nexusql.backends.mssql.session import MssqlSession, Result
 from nexusql.sql.lexical import Lexical
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
+from nexusql.sql.names import folded, is_name, name_end
 from nexusql.sql.templates import copy
 from nexusql.sql.tokens import Token, Tokens, tokenize
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.names import identifier, is_name, name_end
 from nexusql.sql.rules.ddl_constraints import collate
-from nexusql.sql.rules.ddl_text import Edits, code, identifier, is_name, name_end
+from nexusql.sql.rules.ddl_text import Edits, code
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import Token, Tokens
 

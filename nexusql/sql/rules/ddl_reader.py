@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
+from nexusql.sql.names import folded, is_name, name_end
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import Tokens
 from nexusql.sql.typenames import parse_type

@@ -3,8 +3,8 @@
 https://learn.microsoft.com/sql/t-sql/queries/output-clause-transact-sql
 """
 
+from nexusql.sql.names import folded, name_end
 from nexusql.sql.operands import CLAUSE_WORDS, ends_operand
-from nexusql.sql.rules.ddl_text import folded, name_end
 from nexusql.sql.rules.queries import is_alias
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import fill, trimmed

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nexusql.sql.names import folded
 from nexusql.sql.operands import case_end, ends_operand, primary_start
-from nexusql.sql.rules.ddl_text import folded
 from nexusql.sql.templates import trimmed
 from nexusql.sql.tokens import Token, Tokens
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.names import folded, is_name, name_end
 from nexusql.sql.operands import ends_operand
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill, put
 from nexusql.sql.tokens import Token, Tokens

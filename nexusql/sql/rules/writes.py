@@ -7,8 +7,8 @@ https://dev.mysql.com/doc/refman/8.0/en/update.html and .../delete.html, https:/
 from dataclasses import dataclass
 
 from nexusql.sql.effects import main_verb
+from nexusql.sql.names import folded, is_name, name_end
 from nexusql.sql.operands import CLAUSE_WORDS
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
 from nexusql.sql.rules.queries import list_end
 from nexusql.sql.rules.upsert import assignments, identifier, reads
 from nexusql.sql.syntax import Rewrite
