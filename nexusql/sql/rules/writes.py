@@ -10,7 +10,7 @@ from nexusql.sql.effects import main_verb
 from nexusql.sql.names import folded, is_name, name_end
 from nexusql.sql.operands import CLAUSE_WORDS
 from nexusql.sql.rules.queries import list_end
-from nexusql.sql.rules.upsert import assignments, identifier, reads
+from nexusql.sql.rules.upsert import assignments, reads
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import copy, fill, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -145,14 +145,14 @@ def note_order_of_assignments(rewrite: Rewrite) -> None:
     if write is None or write.set < 0:
         return
     tokens = rewrite.tokens
-    names = {identifier(tokens[write.table_end - 1]), identifier(tokens[write.called])}
+    names = {folded(tokens[write.table_end - 1].text), folded(tokens[write.called].text)}
     assigned: set[str] = set()
     for start, stop in tokens.items(write.set + 1, list_end(tokens, write.set + 1, _ENDS_SET)):
         for column, value in assignments(rewrite, start, stop):
             seen = reads(Tokens(value), names) & assigned
             if seen:
                 rewrite.note(f"SET reads {', '.join(sorted(seen))} after assigning it, and sees the new value", start)
-            assigned |= {identifier(column[-1])} if column else set()
+            assigned |= {folded(column[-1].text)} if column else set()
 
 
 def tables_behind_from(rewrite: Rewrite) -> None:
