@@ -38,12 +38,12 @@ def merge(rewrite: Rewrite) -> None:
     if missing:
         raise rewrite.refuse(f"the row needs a value for {', '.join(missing)}, by which it conflicts", upsert.conflict)
     source = _source(rewrite, upsert, closing + 1)
-    table = [token for token in tokens[upsert.table : upsert.table_end] if token.kind not in " -"]
-    owner = tokens[upsert.alias] if upsert.alias >= 0 else table[-1]
+    table = [token for token in tokens[upsert.table.start : upsert.table.end] if token.kind not in " -"]
+    owner = tokens[upsert.table.alias] if upsert.table.alias >= 0 else table[-1]
     row = _Row(owner, {folded(table[-1].text), folded(owner.text)}, frozenset(names))
-    made = fill("MERGE INTO {0} WITH (HOLDLOCK)", tokens[upsert.table : upsert.table_end])
-    if upsert.alias >= 0:
-        made += fill(" AS {0}", [tokens[upsert.alias]])
+    made = fill("MERGE INTO {0} WITH (HOLDLOCK)", tokens[upsert.table.start : upsert.table.end])
+    if upsert.table.alias >= 0:
+        made += fill(" AS {0}", [tokens[upsert.table.alias]])
     listed = _listed(columns)
     made += fill(f" USING ({{0}}) AS {_SOURCE} ({{1}}) ON ", source, listed)
     for number, column in enumerate(key):
@@ -69,7 +69,7 @@ def _listed(items: list[list[Token]]) -> list[Token]:
 
 def _is_one_row(tokens: Tokens, upsert: Upsert) -> bool:
     """True for VALUES (..) with one row."""
-    values = tokens.find("VALUES", start=upsert.table_end, end=upsert.conflict)
+    values = tokens.find("VALUES", start=upsert.table.end, end=upsert.conflict)
     if values < 0:
         return False
     opening = tokens.next(values)

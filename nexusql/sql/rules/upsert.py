@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nexusql.sql.names import folded
+from nexusql.sql.names import NamedTable, folded, written_table
 from nexusql.sql.operands import CLAUSE_WORDS
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import copy, fill, put, trimmed
@@ -15,9 +15,7 @@ _AFTER_FROM = frozenset(("WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT",
 class Upsert:
     """Positions in an INSERT .. ON CONFLICT; -1 and empty for what is not there."""
 
-    table: int
-    table_end: int
-    alias: int
+    table: NamedTable
     columns: int  # the parenthesis that opens the list
     conflict: int  # the word ON
     target: int  # the parenthesis of (columns), or ON of ON CONSTRAINT
@@ -37,14 +35,8 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
     conflict = tokens.find("ON", "CONFLICT", start=insert)
     if insert < 0 or conflict < 0:
         return None
-    table = tokens.after(insert, "INSERT", "INTO")
-    table_end = table + 1
-    while tokens.kind(tokens.next(table_end - 1)) == ".":
-        table_end = tokens.next(tokens.next(table_end - 1)) + 1
-    alias, columns = -1, tokens.next(table_end - 1)
-    if tokens.word(columns) == "AS":
-        alias = tokens.next(columns)
-        columns = tokens.next(alias)
+    table = written_table(tokens, insert)
+    columns = table.behind
     if tokens.kind(columns) != "(" or tokens.word(tokens.next(columns)) in ("SELECT", "WITH", "VALUES"):
         columns = -1
     target, target_end = -1, -1
@@ -63,7 +55,7 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
     stop = tokens.find("RETURNING", start=action)
     stop = stop if stop >= 0 else next((i for i in range(action, len(tokens)) if tokens[i].kind == ";"), len(tokens))
     end = tokens.prev(stop) + 1
-    upsert = Upsert(table, table_end, alias, columns, conflict, target, target_end, action, [], -1, end)
+    upsert = Upsert(table, columns, conflict, target, target_end, action, [], -1, end)
     set_ = tokens.after(action, "DO", "UPDATE", "SET")
     if set_ >= 0:
         where = tokens.find("WHERE", start=set_, end=end)
@@ -110,7 +102,7 @@ def close_select(rewrite: Rewrite) -> None:
 
 def _close_select(tokens: Tokens, upsert: Upsert) -> None:
     level, clause = 0, ""
-    for i in range(upsert.table_end, upsert.conflict):
+    for i in range(upsert.table.end, upsert.conflict):
         kind = tokens[i].kind
         level += (kind in "([") - (kind in ")]")
         if level == 0 and kind == "w":
@@ -140,8 +132,8 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
     tokens = rewrite.tokens
     if upsert.target >= 0:
         rewrite.note("a conflict with any unique key counts, not only with this one", upsert.target)
-    table = [token for token in tokens[upsert.table : upsert.table_end] if token.kind not in " -"]
-    names = {folded(table[-1].text)} | ({folded(tokens[upsert.alias].text)} if upsert.alias >= 0 else set())
+    table = [token for token in tokens[upsert.table.start : upsert.table.end] if token.kind not in " -"]
+    names = {folded(table[-1].text)} | ({folded(tokens[upsert.table.alias].text)} if upsert.table.alias >= 0 else set())
     if upsert.assignments:
         made = _updates(rewrite, upsert, table, names)
     else:
@@ -155,7 +147,7 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
 
 def _set_apart(tokens: Tokens, upsert: Upsert, table: str) -> None:
     """Make a subselect of a query that reads the table itself, whose columns would be ambiguous behind it."""
-    start = tokens.next(tokens.close(upsert.columns) if upsert.columns >= 0 else upsert.table_end - 1)
+    start = tokens.next(tokens.close(upsert.columns) if upsert.columns >= 0 else upsert.table.end - 1)
     end = tokens.prev(upsert.conflict) + 1
     reads_it = any(token.kind in 'w"' and folded(token.text) == table for token in tokens[start:end])
     if tokens.word(start) in ("SELECT", "WITH") and reads_it:
