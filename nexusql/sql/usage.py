@@ -212,7 +212,7 @@ def _value_end(tokens: Tokens, i: int) -> int:
             return i
         if kind in (")", ";") or (kind == "w" and tokens.word(i) in _CLAUSE_ENDS):
             break
-        i = tokens.next(tokens.close(i) if kind in ("(", "[") else i)
+        i = tokens.skip(i)
     return len(tokens)
 
 

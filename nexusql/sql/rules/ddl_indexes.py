@@ -158,7 +158,7 @@ class CreateIndex:
             word = tokens.word(i)
             if i > start and (word in ("COLLATE", "ASC", "DESC", "NULLS") or word.endswith("_OPS")):
                 return i
-            i = tokens.next(tokens.close(i) if tokens.kind(i) == "(" else i)
+            i = tokens.skip(i)
         return end
 
     def _qualifier(self, rewrite: Rewrite, edits: Edits, i: int) -> int:

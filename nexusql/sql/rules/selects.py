@@ -138,7 +138,7 @@ def _tables(rewrite: Rewrite, lock: int, wanted: set[str]) -> list[int]:
     tokens = rewrite.tokens
     from_ = tokens.prev(lock)
     while from_ >= 0 and tokens.word(from_) not in ("FROM", "SELECT") and tokens.kind(from_) != "(":
-        from_ = tokens.prev(tokens.open(from_) if tokens.kind(from_) == ")" else from_)
+        from_ = tokens.skip_back(from_)
     if from_ < 0 or tokens.word(from_) != "FROM":
         raise rewrite.refuse("a lock needs a table here", lock)
     places: list[int] = []
@@ -153,7 +153,7 @@ def _tables(rewrite: Rewrite, lock: int, wanted: set[str]) -> list[int]:
                 places.append(called + 1)
             i = tokens.next(called)
         else:
-            i = tokens.next(tokens.close(i) if tokens.kind(i) == "(" else i)
+            i = tokens.skip(i)
     return places
 
 

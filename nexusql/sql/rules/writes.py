@@ -94,7 +94,7 @@ def _exposed(tokens: Tokens, write: Write) -> tuple[set[str], set[str]]:
             called.add(folded(tokens[table.called].text))
             tables.add(folded(tokens[table.end - 1].text))
             i = table.end - 1
-        i = tokens.next(tokens.close(i) if tokens.kind(i) in ("(", "[") else i)
+        i = tokens.skip(i)
     return called, tables
 
 
