@@ -95,7 +95,8 @@ def primary_start(tokens: Tokens, i: int) -> int:
         elif kind == "w":
             word = tokens.word(i)
             if word == "END":
-                return _case_start(tokens, i)
+                case = tokens.enclosing_case(i)
+                return case if case >= 0 else i
             if tokens.word(before) == "OVER" and tokens.prev(before) >= 0:
                 i = tokens.prev(before)
             elif word in _INTERVAL_UNITS and tokens.kind(before) == "'":
@@ -131,16 +132,6 @@ def _name_start(tokens: Tokens, i: int) -> int:
     return i
 
 
-def _case_start(tokens: Tokens, i: int) -> int:
-    level = 0
-    for j in range(i, -1, -1):
-        word = tokens.word(j)
-        level += (word == "END") - (word == "CASE")
-        if level == 0:
-            return j
-    return i
-
-
 def primary_end(tokens: Tokens, i: int) -> int:
     """End of the primary expression that starts at i, with its sign."""
     while tokens.kind(i) == "o":
@@ -149,7 +140,7 @@ def primary_end(tokens: Tokens, i: int) -> int:
     if kind in ("(", "["):
         end = tokens.close(i)
     elif tokens.word(i) == "CASE":
-        end = case_end(tokens, i)
+        end = tokens.case_end(i)
     elif kind == "w" and tokens.kind(tokens.next(i)) == "'" and tokens.word(i) in LITERAL_TYPES:
         end = tokens.next(i)
         if tokens.word(i) == "INTERVAL" and tokens.word(tokens.next(end)) in _INTERVAL_UNITS:
@@ -183,17 +174,6 @@ def _call_end(tokens: Tokens, opening: int) -> int:
             return end
         after = tokens.next(after)
         end = tokens.close(after) if tokens.kind(after) == "(" else after
-
-
-def case_end(tokens: Tokens, i: int) -> int:
-    """Position of the END of the CASE at i; len(tokens) where there is none."""
-    level = 0
-    for j in range(i, len(tokens)):
-        word = tokens.word(j)
-        level += (word == "CASE") - (word == "END")
-        if level == 0:
-            return j
-    return len(tokens)
 
 
 def operand_start(tokens: Tokens, i: int, operators: frozenset[str] | None = None) -> int:

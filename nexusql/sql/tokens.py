@@ -142,6 +142,38 @@ class Tokens(list[Token]):
                 return j
         return -1
 
+    def enclosing_case(self, i: int) -> int:
+        """Position of the CASE that a position is inside of, the innermost; -1 where there is none."""
+        level = 0
+        for j in range(i - 1, -1, -1):
+            word = self.word(j)
+            level += (word == "END") - (word == "CASE")
+            if level < 0:
+                return j
+        return -1
+
+    def case_end(self, i: int) -> int:
+        """Position of the END of the CASE at i; len(self) where there is none."""
+        level = 0
+        for j in range(i, len(self)):
+            word = self.word(j)
+            level += (word == "CASE") - (word == "END")
+            if level == 0:
+                return j
+        return len(self)
+
+    def skip(self, i: int) -> int:
+        """Position of the first token of code after i, or after what opens at i: a bracket or a CASE."""
+        if self.kind(i) in OPENERS:
+            i = self.close(i)
+        elif self.word(i) == "CASE":
+            i = self.case_end(i)
+        return self.next(i)
+
+    def skip_back(self, i: int) -> int:
+        """Position of the last token of code before i, or before what the bracket at i closes."""
+        return self.prev(self.open(i) if self.kind(i) in CLOSERS else i)
+
     def items(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The comma-separated items between two positions, each as its own start and end, blanks included."""
         level, first = 0, start

@@ -7,7 +7,7 @@ from nexusql.sql.tokens import Tokens
 
 _COMPARISONS = frozenset(("=", "==", "<>", "!=", "<", ">", "<=", ">=", "<=>"))
 _CLAUSE_ENDS = frozenset(("WHERE", "FROM", "RETURNING", "ORDER", "LIMIT", "OUTPUT", "OPTION", "ON"))
-_INSERT_MODIFIERS = frozenset(
+_MODIFIERS = frozenset(
     ("OR", "REPLACE", "ABORT", "ROLLBACK", "FAIL", "IGNORE", "LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "INTO", "ONLY")
 )
 _NOT_AN_UPDATE = frozenset(("FOR", "ON", "OR", "BEFORE", "AFTER", "OF", "NO"))
@@ -130,7 +130,8 @@ def plain_insert(tokens: Tokens) -> Insert | None:
 
 
 def _name_end(tokens: Tokens, i: int) -> int:
-    """Position behind the dotted name that starts at i; i where none does."""
+    """Position behind the dotted name that starts at i; i where none does, as where the session reads `".."` as text:
+    the rules make a name of that, but the catalogue is not asked for it."""
     while tokens.kind(i) in ("w", '"'):
         if tokens.kind(tokens.next(i)) != ".":
             return i + 1
@@ -147,13 +148,17 @@ def _alias_end(tokens: Tokens, i: int) -> int:
     return tokens.next(i) if named else i
 
 
-def _inserted(tokens: Tokens, i: int) -> tuple[str, dict[int, tuple[str, str]]]:
-    """The table of the INSERT whose first token behind the verb is at i, and what its VALUES assign."""
-    while tokens.word(i) in _INSERT_MODIFIERS:
+def _written(tokens: Tokens, i: int) -> tuple[str, int]:
+    """The table, as written, of the statement whose first token behind the verb is at i, and where its rest starts."""
+    while tokens.word(i) in _MODIFIERS:
         i = tokens.next(i)
     end = _name_end(tokens, i)
-    table = tokens.text(i, end)
-    i = _alias_end(tokens, end)
+    return tokens.text(i, end), _alias_end(tokens, end)
+
+
+def _inserted(tokens: Tokens, i: int) -> tuple[str, dict[int, tuple[str, str]]]:
+    """The table of the INSERT whose first token behind the verb is at i, and what its VALUES assign."""
+    table, i = _written(tokens, i)
     if tokens.kind(i) != "(":
         return table, {}
     closing = tokens.close(i)
@@ -180,11 +185,7 @@ def _rows(tokens: Tokens, i: int, table: str, columns: list[str]) -> Iterator[tu
 
 def _updated(tokens: Tokens, i: int) -> tuple[str, int]:
     """The table of the UPDATE whose first token behind the verb is at i, and where its assignments start."""
-    while tokens.word(i) in _INSERT_MODIFIERS:
-        i = tokens.next(i)
-    end = _name_end(tokens, i)
-    table = tokens.text(i, end)
-    i = _alias_end(tokens, end)
+    table, i = _written(tokens, i)
     return (table, tokens.next(i)) if tokens.word(i) == "SET" else ("", len(tokens))
 
 
@@ -211,7 +212,7 @@ def _value_end(tokens: Tokens, i: int) -> int:
             return i
         if kind in (")", ";") or (kind == "w" and tokens.word(i) in _CLAUSE_ENDS):
             break
-        i = tokens.next(tokens.close(i) if kind in ("(", "[") else i)
+        i = tokens.skip(i)
     return len(tokens)
 
 

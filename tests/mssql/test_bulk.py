@@ -12,16 +12,9 @@ from nexusql import errors
 from nexusql.backends.mssql.bulk import PARAMETERS, ROWS
 from nexusql.manager import DatabaseManager
 from tsql import Server, error
+from tsql_catalogue import COLUMN_ROWS
 
-COLUMNS = [
-    # name, type, max_length, precision, scale, collation, identity, computed, default
-    ("id", "int", 4, 10, 0, None, True, False, None),
-    ("name", "nvarchar", 200, 0, 0, "Latin1_General_CI_AS", False, False, None),
-    ("code", "varchar", 10, 0, 0, "Latin1_General_CI_AS", False, False, "('x')"),
-    ("data", "varbinary", -1, 0, 0, None, False, False, None),
-    ("n", "decimal", 9, 10, 2, None, False, False, None),
-    ("twice", "int", 4, 10, 0, None, False, True, None),
-]
+COLUMNS = [*COLUMN_ROWS, ("twice", "int", 4, 10, 0, None, False, True, None)]
 KEYS = [
     (1, True, "id", False, None),
     (2, False, "name", True, "([name] IS NOT NULL)"),
@@ -153,7 +146,7 @@ def test_a_row_without_its_number_meets_no_other(db: DatabaseManager, table: Ser
 
 
 def test_a_computed_column_may_be_the_key(db: DatabaseManager, table: Server) -> None:
-    table.on("sys.columns AS c LEFT JOIN", [*COLUMNS[:-1], ("twice", "int", 4, 10, 0, None, False, True, "([n]*(2))")])
+    table.on("sys.columns AS c LEFT JOIN", [*COLUMN_ROWS, ("twice", "int", 4, 10, 0, None, False, True, "([n]*(2))")])
     table.on("sys.indexes", [(1, True, "id", False, None), (2, False, "twice", False, None)])
     db.bulk_insert("t", [{"n": 4}], on_conflict="update", conflict_columns=["twice"])
     (create,) = [text for text in table.texts if text.startswith("CREATE TABLE #")]

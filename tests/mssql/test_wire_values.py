@@ -10,6 +10,7 @@ import pytest
 
 from nexusql.manager import DatabaseManager
 from tds_server import Fault, Rows, Server
+from tsql_catalogue import COLUMN_ROWS
 
 MOMENT = datetime(2024, 2, 29, 1, 2, 3, 456789)
 INDIA = timezone(timedelta(hours=5, minutes=30))
@@ -153,16 +154,6 @@ def test_a_question_mark_in_a_literal_is_the_drivers_to_tell_from_a_parameter(
     assert tds.last("^INSERT").values == [None]
 
 
-COLUMNS = [
-    ("id", "int", 4, 10, 0, None, True, False, None),
-    ("name", "nvarchar", 200, 0, 0, "Latin1_General_CI_AS", False, False, None),
-    ("code", "varchar", 10, 0, 0, "Latin1_General_CI_AS", False, False, "('x')"),
-    ("data", "varbinary", -1, 0, 0, None, False, False, None),
-    ("n", "decimal", 9, 10, 2, None, False, False, None),
-    ("at", "datetime2", 8, 27, 7, None, False, False, None),
-]
-
-
 @pytest.fixture
 def table(tds: Server) -> Server:
     """A table that the catalogue describes."""
@@ -178,7 +169,8 @@ def table(tds: Server) -> Server:
         "is_computed": "bit",
         "definition": "nvarchar(max)",
     }
-    tds.on("sys.columns AS c LEFT JOIN", Rows(described, COLUMNS))
+    at = ("at", "datetime2", 8, 27, 7, None, False, False, None)
+    tds.on("sys.columns AS c LEFT JOIN", Rows(described, [*COLUMN_ROWS, at]))
     keys = {"index_id": "int", "is_primary_key": "bit", "name": name, "has_filter": "bit", "filter": name}
     tds.on("sys.indexes", Rows(keys, [(1, True, "id", False, None)]))
     tds.on("sys.triggers", Rows({"": "int"}, [(0,)]))

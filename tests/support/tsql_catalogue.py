@@ -1,4 +1,4 @@
-"""What SQL Server's catalogue says of a table, as tests/support/ddl.py asks it."""
+"""What SQL Server's catalogue says of a table, as tests/support/ddl.py asks it, and as it answers the backend."""
 
 COLUMNS = (
     "SELECT c.name, TYPE_NAME(c.system_type_id), c.is_nullable FROM sys.columns AS c"
@@ -33,3 +33,12 @@ CLEAR = (
     "SELECT CONCAT('DROP TABLE ', QUOTENAME(name)) FROM sys.tables",
     "SELECT CONCAT('DROP SEQUENCE ', QUOTENAME(name)) FROM sys.sequences",
 )
+# A table's columns, as they are described to the backend before a bulk write.
+COLUMN_ROWS = [
+    # name, type, max_length, precision, scale, collation, identity, computed, default
+    ("id", "int", 4, 10, 0, None, True, False, None),
+    ("name", "nvarchar", 200, 0, 0, "Latin1_General_CI_AS", False, False, None),
+    ("code", "varchar", 10, 0, 0, "Latin1_General_CI_AS", False, False, "('x')"),
+    ("data", "varbinary", -1, 0, 0, None, False, False, None),
+    ("n", "decimal", 9, 10, 2, None, False, False, None),
+]

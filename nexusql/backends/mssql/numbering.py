@@ -11,7 +11,7 @@ import pyodbc
 
 from nexusql.backends.mssql.session import MssqlSession, Result
 from nexusql.sql.lexical import Lexical
-from nexusql.sql.rules.ddl_text import is_name, name_end
+from nexusql.sql.names import is_name, written_table
 from nexusql.sql.tokens import tokenize
 
 NEEDS_ANNOUNCEMENT = 544
@@ -28,8 +28,8 @@ def inserted_table(text: str, rules: Lexical) -> str | None:
     """The table that driver text inserts into, as it is written; None where it is another statement."""
     tokens = tokenize(text, rules)
     verb = max(tokens.find("INSERT", "INTO"), tokens.find("MERGE", "INTO"))
-    table = tokens.next(tokens.next(verb))
-    return tokens.text(table, name_end(tokens, table)) if verb >= 0 and is_name(tokens, table) else None
+    table = written_table(tokens, verb)
+    return tokens.text(table.start, table.end) if verb >= 0 and is_name(tokens, table.start) else None
 
 
 def run_announced(

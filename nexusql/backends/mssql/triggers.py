@@ -12,7 +12,7 @@ import pyodbc
 
 from nexusql.backends.mssql.session import MssqlSession, Result
 from nexusql.sql.lexical import Lexical
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
+from nexusql.sql.names import NamedTable, folded, is_name, named_table, written_table
 from nexusql.sql.templates import copy
 from nexusql.sql.tokens import Token, Tokens, tokenize
 
@@ -42,9 +42,6 @@ def detour(text: str, rules: Lexical) -> Detour | None:
     verb = next((i for i in range(len(tokens)) if tokens.word(i) in ("INSERT", "UPDATE", "DELETE", "MERGE")), -1)
     if not 0 <= verb < output:
         return None
-    target = tokens.next(verb)
-    while tokens.word(target) in ("INTO", "FROM"):
-        target = tokens.next(target)
     ends = [i for word in (*_ENDS, "INTO") if (i := tokens.find(word, start=output)) >= 0]
     ends += [i for i in range(output, len(tokens)) if tokens[i].kind == ";"]
     end = min(ends, default=len(tokens))
@@ -57,7 +54,7 @@ def detour(text: str, rules: Lexical) -> Detour | None:
     columns = ", ".join(
         _column(tokens, start, stop, number) for number, (start, stop) in enumerate(tokens.items(output + 1, end))
     )
-    owner = _table(tokens, target, end)
+    owner = _table(tokens, written_table(tokens, verb), end)
     # A join keeps a column from being an identity of the new table as well.
     define = (
         f"SELECT TOP (0) {columns} INTO {table} FROM {owner} AS {_OWNER}"
@@ -68,17 +65,15 @@ def detour(text: str, rules: Lexical) -> Detour | None:
     return Detour(define, run, f"SELECT * FROM {table}", f"DROP TABLE {table}")
 
 
-def _table(tokens: Tokens, target: int, start: int) -> str:
+def _table(tokens: Tokens, written: NamedTable, start: int) -> str:
     """The table that is modified; FROM, behind OUTPUT, says which where the statement names its alias."""
-    stop = name_end(tokens, target)
-    alias = folded(tokens[stop - 1].text)
+    alias = folded(tokens[written.end - 1].text)
     for i in range(start, len(tokens)):
         if is_name(tokens, i) and tokens.kind(tokens.prev(i)) != ".":
-            end = name_end(tokens, i)
-            called = tokens.after(tokens.next(end - 1), "AS")
-            if 0 <= called < len(tokens) and folded(tokens[called].text) == alias:
-                return tokens.text(i, end)
-    return tokens.text(target, stop)
+            table = named_table(tokens, i)
+            if table.alias >= 0 and folded(tokens[table.alias].text) == alias:
+                return tokens.text(table.start, table.end)
+    return tokens.text(written.start, written.end)
 
 
 def _column(tokens: Tokens, start: int, stop: int, number: int) -> str:

@@ -83,7 +83,7 @@ def _lists_columns(tokens: Tokens, i: int) -> bool:
     while before >= 0 and tokens.word(before) not in _BEFORE_COLUMNS:
         if tokens.kind(before) == "(" or tokens.word(before) in _BEFORE_OTHERS:
             return False
-        before = tokens.prev(tokens.open(before) if tokens.kind(before) in (")", "]") else before)
+        before = tokens.skip_back(before)
     return before >= 0
 
 

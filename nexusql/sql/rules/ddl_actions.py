@@ -1,9 +1,10 @@
 """The actions of ALTER TABLE in T-SQL (https://learn.microsoft.com/sql/t-sql/statements/alter-table-transact-sql)."""
 
+from nexusql.sql.names import identifier, is_name
 from nexusql.sql.rules.ddl_batches import bracketed, object_name, plain_name, text_literal
 from nexusql.sql.rules.ddl_defaults import Defaults
 from nexusql.sql.rules.ddl_reader import ColumnType, Table, read_type
-from nexusql.sql.rules.ddl_text import Edits, identifier, is_name
+from nexusql.sql.rules.ddl_text import Edits
 from nexusql.sql.rules.ddl_types import native_type, write_type
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import Tokens

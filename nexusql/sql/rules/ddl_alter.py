@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.names import folded, identifier, is_name, name_end
 from nexusql.sql.rules.ddl_defaults import Defaults
 from nexusql.sql.rules.ddl_reader import Column, ColumnType, Table, read_type
-from nexusql.sql.rules.ddl_text import Edits, folded, identifier, is_name, name_end
+from nexusql.sql.rules.ddl_text import Edits
 from nexusql.sql.rules.ddl_types import native_type, write_type
 from nexusql.sql.syntax import Rewrite
 

@@ -5,11 +5,12 @@ https://learn.microsoft.com/sql/t-sql/statements/create-table-transact-sql
 
 from collections.abc import Sequence
 
+from nexusql.sql.names import folded, identifier, is_name, name_end
 from nexusql.sql.rules.ddl_drops import read_drop
 from nexusql.sql.rules.ddl_indexes import CreateIndex
 from nexusql.sql.rules.ddl_numbering import needs_sequence
 from nexusql.sql.rules.ddl_reader import Clause, Column, Table
-from nexusql.sql.rules.ddl_text import Edits, folded, identifier, is_name, name_end
+from nexusql.sql.rules.ddl_text import Edits
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import copy
 from nexusql.sql.tokens import Tokens

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.names import folded, identifier, name_end
 from nexusql.sql.rules.ddl_reader import Clause, Column, Constraint, Table, read_table
-from nexusql.sql.rules.ddl_text import Edits, code, folded, identifier, name_end
+from nexusql.sql.rules.ddl_text import Edits, code
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import Token, Tokens
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nexusql.sql.lexical import SessionModes
-from nexusql.sql.rules.ddl_text import Edits, identifier, is_name, name_end
+from nexusql.sql.names import identifier, is_name, name_end
+from nexusql.sql.rules.ddl_text import Edits
 from nexusql.sql.syntax import Rewrite
 
 _CASCADE = "CASCADE has no effect: what depends on it stays, and may keep it from being dropped"

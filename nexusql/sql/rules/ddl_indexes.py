@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.names import identifier, is_name, name_end
 from nexusql.sql.rules.ddl_constraints import collate
-from nexusql.sql.rules.ddl_text import Edits, code, identifier, is_name, name_end
+from nexusql.sql.rules.ddl_text import Edits, code
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import Token, Tokens
 
@@ -157,7 +158,7 @@ class CreateIndex:
             word = tokens.word(i)
             if i > start and (word in ("COLLATE", "ASC", "DESC", "NULLS") or word.endswith("_OPS")):
                 return i
-            i = tokens.next(tokens.close(i) if tokens.kind(i) == "(" else i)
+            i = tokens.skip(i)
         return end
 
     def _qualifier(self, rewrite: Rewrite, edits: Edits, i: int) -> int:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from nexusql.sql.names import identifier
 from nexusql.sql.rules.ddl_constraints import drop_item
 from nexusql.sql.rules.ddl_reader import Clause, Column, Table
-from nexusql.sql.rules.ddl_text import Edits, identifier
+from nexusql.sql.rules.ddl_text import Edits
 from nexusql.sql.syntax import Rewrite
 
 _SERIALS = frozenset(("SERIAL", "BIGSERIAL", "SMALLSERIAL"))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
+from nexusql.sql.names import folded, is_name, name_end
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.tokens import Tokens
 from nexusql.sql.typenames import parse_type
@@ -260,7 +260,7 @@ def read_type(tokens: Tokens, start: int, end: int) -> ColumnType:
     """The type between two positions, as far as it goes."""
     i = start
     while i < end and tokens.word(i) not in _STARTERS:
-        i = tokens.next(tokens.close(i) if tokens.kind(i) in ("(", "[") else i)
+        i = tokens.skip(i)
     stop = tokens.prev(min(i, end)) + 1
     if stop <= start:
         return ColumnType("", "", stop, stop)
@@ -280,7 +280,7 @@ def _read_clauses(tokens: Tokens, i: int, end: int) -> Iterable[Clause]:
         body = i
         kind, i = _read_clause(tokens, i)
         while i < end and tokens.word(i) not in _STARTERS:
-            i = tokens.next(tokens.close(i) if tokens.kind(i) in ("(", "[") else i)
+            i = tokens.skip(i)
         i = min(i, end)
         yield Clause(kind, start, body, tokens.prev(i) + 1, name)
 

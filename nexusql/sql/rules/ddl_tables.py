@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nexusql.sql.names import name_end
 from nexusql.sql.rules.ddl_reader import Table, read_table
-from nexusql.sql.rules.ddl_text import Edits, name_end
+from nexusql.sql.rules.ddl_text import Edits
 from nexusql.sql.syntax import Rewrite, Rule
 
 Pass = Callable[[Rewrite, Table, Edits], None]

@@ -3,8 +3,9 @@
 https://learn.microsoft.com/sql/t-sql/statements/merge-transact-sql
 """
 
+from nexusql.sql.names import folded
 from nexusql.sql.operands import CLAUSE_WORDS
-from nexusql.sql.rules.upsert import Upsert, identifier, read_upsert, references
+from nexusql.sql.rules.upsert import Upsert, read_upsert, references
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import copy, fill, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -32,17 +33,17 @@ def merge(rewrite: Rewrite) -> None:
     columns = [trimmed(tokens, *item) for item in tokens.items(opening + 1, closing)]
     if not all(columns) or not all(column for column, _ in upsert.assignments):
         return  # the server will say so
-    names = [identifier(column[-1]) for column in columns]
-    missing = [identifier(column) for column in key if identifier(column) not in names]
+    names = [folded(column[-1].text) for column in columns]
+    missing = [folded(column.text) for column in key if folded(column.text) not in names]
     if missing:
         raise rewrite.refuse(f"the row needs a value for {', '.join(missing)}, by which it conflicts", upsert.conflict)
     source = _source(rewrite, upsert, closing + 1)
-    table = [token for token in tokens[upsert.table : upsert.table_end] if token.kind not in " -"]
-    owner = tokens[upsert.alias] if upsert.alias >= 0 else table[-1]
-    row = _Row(owner, {identifier(table[-1]), identifier(owner)}, frozenset(names))
-    made = fill("MERGE INTO {0} WITH (HOLDLOCK)", tokens[upsert.table : upsert.table_end])
-    if upsert.alias >= 0:
-        made += fill(" AS {0}", [tokens[upsert.alias]])
+    table = [token for token in tokens[upsert.table.start : upsert.table.end] if token.kind not in " -"]
+    owner = tokens[upsert.table.alias] if upsert.table.alias >= 0 else table[-1]
+    row = _Row(owner, {folded(table[-1].text), folded(owner.text)}, frozenset(names))
+    made = fill("MERGE INTO {0} WITH (HOLDLOCK)", tokens[upsert.table.start : upsert.table.end])
+    if upsert.table.alias >= 0:
+        made += fill(" AS {0}", [tokens[upsert.table.alias]])
     listed = _listed(columns)
     made += fill(f" USING ({{0}}) AS {_SOURCE} ({{1}}) ON ", source, listed)
     for number, column in enumerate(key):
@@ -68,7 +69,7 @@ def _listed(items: list[list[Token]]) -> list[Token]:
 
 def _is_one_row(tokens: Tokens, upsert: Upsert) -> bool:
     """True for VALUES (..) with one row."""
-    values = tokens.find("VALUES", start=upsert.table_end, end=upsert.conflict)
+    values = tokens.find("VALUES", start=upsert.table.end, end=upsert.conflict)
     if values < 0:
         return False
     opening = tokens.next(values)
@@ -118,7 +119,7 @@ class _Row:
                 put(value, start, i + 1, [Token("w", _SOURCE), Token(".", "."), value[i]])
             elif start != i:
                 put(value, start, i + 1, [copy(self._owner), Token(".", "."), value[i]])
-            elif identifier(value[i]) in self._shared and i not in inside and value.word(i) not in CLAUSE_WORDS:
+            elif folded(value[i].text) in self._shared and i not in inside and value.word(i) not in CLAUSE_WORDS:
                 value[i:i] = [copy(self._owner), Token(".", ".")]
         return value
 

@@ -59,12 +59,11 @@ def _rewrite(rewrite: Rewrite, i: int, expressions_of_columns: bool) -> None:
 
 def _item_start(tokens: Tokens, i: int) -> tuple[int, int]:
     """Position of the word ORDER that an item belongs to, -1 for none, and where the item starts."""
-    j, start = tokens.prev(i), -1
-    while j >= 0 and tokens.kind(j) not in ("(", "["):
-        if tokens.kind(j) == "," and start < 0:
-            start = j + 1
-        elif tokens.word(j) == "BY":
-            order = tokens.prev(j)
-            return (order, start if start >= 0 else j + 1) if tokens.word(order) == "ORDER" else (-1, -1)
-        j = tokens.prev(tokens.open(j) if tokens.kind(j) in (")", "]") else j)
-    return -1, -1
+    by = tokens.prev(i)
+    while by >= 0 and tokens.kind(by) not in ("(", "[") and tokens.word(by) != "BY":
+        by = tokens.skip_back(by)
+    order = tokens.prev(by)
+    if tokens.word(by) != "BY" or tokens.word(order) != "ORDER":
+        return -1, -1
+    *_, (start, _) = tokens.items(by + 1, i)
+    return order, start

@@ -3,8 +3,8 @@
 https://learn.microsoft.com/sql/t-sql/queries/output-clause-transact-sql
 """
 
+from nexusql.sql.names import folded, written_table
 from nexusql.sql.operands import CLAUSE_WORDS, ends_operand
-from nexusql.sql.rules.ddl_text import folded, name_end
 from nexusql.sql.rules.queries import is_alias
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import fill, trimmed
@@ -78,16 +78,11 @@ def _opens_query(tokens: Tokens, i: int) -> bool:
 
 def _names(tokens: Tokens, verb: int) -> set[str]:
     """The names of the table that is modified."""
-    table = tokens.next(verb)
-    while tokens.word(table) in ("INTO", "FROM"):
-        table = tokens.next(table)
-    end = name_end(tokens, table)
-    names = {folded(tokens[end - 1].text)} if table < len(tokens) else set()
-    after = tokens.next(end - 1)
-    if tokens.after(after, "WITH") >= 0:  # the hint of MERGE
-        after = tokens.next(tokens.close(tokens.next(after)))
-    alias = tokens.after(after, "AS")
-    return names | {folded(tokens[alias].text)} if 0 <= alias < len(tokens) else names
+    table = written_table(tokens, verb)
+    alias = table.alias
+    if tokens.word(table.behind) == "WITH":  # the hint of MERGE
+        alias = tokens.after(tokens.next(tokens.close(tokens.next(table.behind))), "AS")
+    return {folded(tokens[i].text) for i in (table.end - 1, alias) if 0 <= i < len(tokens)}
 
 
 def qualified(items: Tokens, owner: str, names: set[str]) -> Tokens:

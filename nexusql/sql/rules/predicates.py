@@ -188,15 +188,12 @@ def _is_condition(operand: Tokens) -> bool:
         operand = Tokens(trimmed(operand, 1, len(operand) - 1))
     if operand.word(0) in ("SELECT", "WITH"):
         return False
-    level = case = 0
-    for i, token in enumerate(operand):
-        level += (token.kind in "([") - (token.kind in ")]")
-        word = operand.word(i)
-        case += (word == "CASE") - (word == "END")
-        if level == 0 and case == 0:
-            starts = token.kind == "o" and operand.kind(i - 1) != "o"
-            if word in _LOGICAL or (starts and operator(operand, i) in COMPARISONS):
-                return True
+    i = operand.next(-1)
+    while i < len(operand):
+        starts = operand.kind(i) == "o" and operand.kind(i - 1) != "o"
+        if operand.word(i) in _LOGICAL or (starts and operator(operand, i) in COMPARISONS):
+            return True
+        i = operand.skip(i)
     return False
 
 
@@ -212,7 +209,7 @@ def _values(rewrite: Rewrite, i: int) -> list[tuple[int, int]]:
     if word == "SELECT":
         listed = ((start, alias_at(tokens, start, stop), stop) for start, stop in select_items(tokens, i))
         return [(start, end) for start, end, stop in listed if not _names_value(rewrite, start, end, stop)]
-    if word in ("THEN", "ELSE") and _case(tokens, i) >= 0:
+    if word in ("THEN", "ELSE") and tokens.enclosing_case(i) >= 0:
         return [(first, list_end(tokens, first, _CASE_ENDS))]
     if word == "BY":
         items = list(tokens.items(first, list_end(tokens, first, _ORDER_ENDS - {"ASC", "DESC"})))
@@ -306,7 +303,7 @@ def _starts_condition(tokens: Tokens, i: int) -> bool:
     if tokens.kind(tokens.prev(i)) == "." or tokens.kind(tokens.next(i)) in (".", "", ";", ")", ","):
         return False
     if word == "WHEN":
-        case = _case(tokens, i)  # of CASE WHEN condition, not of CASE value WHEN value
+        case = tokens.enclosing_case(i)  # of CASE WHEN condition, not of CASE value WHEN value
         return after not in ("MATCHED", "NOT") and case >= 0 and tokens.word(tokens.next(case)) == "WHEN"
     if word == "NOT":
         return after not in ("NULL", "FOR", "MATCHED", "IN", "LIKE", "BETWEEN", "EXISTS") and not ends_operand(
@@ -321,17 +318,6 @@ def _starts_condition(tokens: Tokens, i: int) -> bool:
     return True
 
 
-def _case(tokens: Tokens, i: int) -> int:
-    """Position of the CASE to which the word at i belongs; -1 for none."""
-    level = 0
-    for j in range(i - 1, -1, -1):
-        word = tokens.word(j)
-        level += (word == "END") - (word == "CASE")
-        if level < 0:
-            return j
-    return -1
-
-
 def _is_between(tokens: Tokens, i: int) -> bool:
     """True for the AND of BETWEEN a AND b."""
     j = tokens.prev(i)
@@ -341,7 +327,7 @@ def _is_between(tokens: Tokens, i: int) -> bool:
             return True
         if word in _STARTS or word in ("THEN", "ELSE"):
             return False
-        j = tokens.prev(tokens.open(j) if tokens.kind(j) == ")" else j)
+        j = tokens.skip_back(j)
     return False
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nexusql.sql.operands import case_end, ends_operand, primary_start
-from nexusql.sql.rules.ddl_text import folded
+from nexusql.sql.names import folded
+from nexusql.sql.operands import ends_operand, primary_start
 from nexusql.sql.templates import trimmed
 from nexusql.sql.tokens import Token, Tokens
 
@@ -35,7 +35,7 @@ def query_before(tokens: Tokens, end: int) -> Query:
             combined = True
         elif word == "ORDER" and select < 0 and tokens.word(tokens.next(i)) == "BY":
             ordered = True
-        i = tokens.prev(tokens.open(i) if tokens.kind(i) in (")", "]") else i)
+        i = tokens.skip_back(i)
     return Query(select, combined, ordered)
 
 
@@ -43,11 +43,7 @@ def list_end(tokens: Tokens, start: int, words: frozenset[str]) -> int:
     """Position behind a list that starts at a position: of one of `words`, or of what closes the parentheses."""
     end = start
     while end < len(tokens) and tokens.kind(end) not in (")", "]", ";") and tokens.word(end) not in words:
-        if tokens.kind(end) in ("(", "["):
-            end = tokens.close(end)
-        elif tokens.word(end) == "CASE":
-            end = case_end(tokens, end)
-        end = tokens.next(end)
+        end = tokens.skip(end)
     return min(end, len(tokens))
 
 

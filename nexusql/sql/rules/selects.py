@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nexusql.sql.lexical import SessionModes
+from nexusql.sql.names import folded, is_name, named_table
 from nexusql.sql.operands import ends_operand
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
 from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill, put
 from nexusql.sql.tokens import Token, Tokens
@@ -138,7 +138,7 @@ def _tables(rewrite: Rewrite, lock: int, wanted: set[str]) -> list[int]:
     tokens = rewrite.tokens
     from_ = tokens.prev(lock)
     while from_ >= 0 and tokens.word(from_) not in ("FROM", "SELECT") and tokens.kind(from_) != "(":
-        from_ = tokens.prev(tokens.open(from_) if tokens.kind(from_) == ")" else from_)
+        from_ = tokens.skip_back(from_)
     if from_ < 0 or tokens.word(from_) != "FROM":
         raise rewrite.refuse("a lock needs a table here", lock)
     places: list[int] = []
@@ -148,17 +148,12 @@ def _tables(rewrite: Rewrite, lock: int, wanted: set[str]) -> list[int]:
             first = tokens.next(i)
             if not is_name(tokens, first):
                 raise rewrite.refuse("only tables can be locked here; lock them inside the subselect", lock)
-            end = name_end(tokens, first)
-            name = tokens[end - 1].text
-            after = tokens.next(end - 1)
-            after = tokens.next(after) if tokens.word(after) == "AS" else after
-            if is_name(tokens, after) and tokens.word(after) not in _NO_ALIAS:
-                name, end = tokens[after].text, after + 1
-            if not wanted or folded(name) in wanted:
-                places.append(end)
-            i = tokens.next(end - 1)
+            called = named_table(tokens, first, _NO_ALIAS).called
+            if not wanted or folded(tokens[called].text) in wanted:
+                places.append(called + 1)
+            i = tokens.next(called)
         else:
-            i = tokens.next(tokens.close(i) if tokens.kind(i) == "(" else i)
+            i = tokens.skip(i)
     return places
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nexusql.sql.names import NamedTable, folded, written_table
 from nexusql.sql.operands import CLAUSE_WORDS
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import copy, fill, put, trimmed
@@ -10,20 +11,11 @@ from nexusql.sql.tokens import Token, Tokens
 _AFTER_FROM = frozenset(("WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"))
 
 
-def identifier(token: Token) -> str:
-    """A name as it compares: without its quotes; without case, too, as MySQL and SQLite compare columns."""
-    text = token.text
-    quoted = text[:1] in ('"', "`", "[")
-    return (text[1:-1].replace(text[-1] * 2, text[-1]) if quoted else text).casefold()
-
-
 @dataclass(slots=True)
 class Upsert:
     """Positions in an INSERT .. ON CONFLICT; -1 and empty for what is not there."""
 
-    table: int
-    table_end: int
-    alias: int
+    table: NamedTable
     columns: int  # the parenthesis that opens the list
     conflict: int  # the word ON
     target: int  # the parenthesis of (columns), or ON of ON CONSTRAINT
@@ -43,14 +35,8 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
     conflict = tokens.find("ON", "CONFLICT", start=insert)
     if insert < 0 or conflict < 0:
         return None
-    table = tokens.after(insert, "INSERT", "INTO")
-    table_end = table + 1
-    while tokens.kind(tokens.next(table_end - 1)) == ".":
-        table_end = tokens.next(tokens.next(table_end - 1)) + 1
-    alias, columns = -1, tokens.next(table_end - 1)
-    if tokens.word(columns) == "AS":
-        alias = tokens.next(columns)
-        columns = tokens.next(alias)
+    table = written_table(tokens, insert)
+    columns = table.behind
     if tokens.kind(columns) != "(" or tokens.word(tokens.next(columns)) in ("SELECT", "WITH", "VALUES"):
         columns = -1
     target, target_end = -1, -1
@@ -69,7 +55,7 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
     stop = tokens.find("RETURNING", start=action)
     stop = stop if stop >= 0 else next((i for i in range(action, len(tokens)) if tokens[i].kind == ";"), len(tokens))
     end = tokens.prev(stop) + 1
-    upsert = Upsert(table, table_end, alias, columns, conflict, target, target_end, action, [], -1, end)
+    upsert = Upsert(table, columns, conflict, target, target_end, action, [], -1, end)
     set_ = tokens.after(action, "DO", "UPDATE", "SET")
     if set_ >= 0:
         where = tokens.find("WHERE", start=set_, end=end)
@@ -116,7 +102,7 @@ def close_select(rewrite: Rewrite) -> None:
 
 def _close_select(tokens: Tokens, upsert: Upsert) -> None:
     level, clause = 0, ""
-    for i in range(upsert.table_end, upsert.conflict):
+    for i in range(upsert.table.end, upsert.conflict):
         kind = tokens[i].kind
         level += (kind in "([") - (kind in ")]")
         if level == 0 and kind == "w":
@@ -146,8 +132,8 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
     tokens = rewrite.tokens
     if upsert.target >= 0:
         rewrite.note("a conflict with any unique key counts, not only with this one", upsert.target)
-    table = [token for token in tokens[upsert.table : upsert.table_end] if token.kind not in " -"]
-    names = {identifier(table[-1])} | ({identifier(tokens[upsert.alias])} if upsert.alias >= 0 else set())
+    table = [token for token in tokens[upsert.table.start : upsert.table.end] if token.kind not in " -"]
+    names = {folded(table[-1].text)} | ({folded(tokens[upsert.table.alias].text)} if upsert.table.alias >= 0 else set())
     if upsert.assignments:
         made = _updates(rewrite, upsert, table, names)
     else:
@@ -155,15 +141,15 @@ def on_duplicate_key(rewrite: Rewrite) -> None:
         column = _any_column(rewrite, upsert)
         made = [Token("w", column), *fill(" = "), *map(copy, table), Token(".", "."), Token("w", column)]
     put(tokens, upsert.conflict, upsert.end, [*fill("ON DUPLICATE KEY UPDATE "), *made])
-    _set_apart(tokens, upsert, identifier(table[-1]))
+    _set_apart(tokens, upsert, folded(table[-1].text))
     _close_select(tokens, upsert)
 
 
 def _set_apart(tokens: Tokens, upsert: Upsert, table: str) -> None:
     """Make a subselect of a query that reads the table itself, whose columns would be ambiguous behind it."""
-    start = tokens.next(tokens.close(upsert.columns) if upsert.columns >= 0 else upsert.table_end - 1)
+    start = tokens.next(tokens.close(upsert.columns) if upsert.columns >= 0 else upsert.table.end - 1)
     end = tokens.prev(upsert.conflict) + 1
-    reads_it = any(token.kind in 'w"' and identifier(token) == table for token in tokens[start:end])
+    reads_it = any(token.kind in 'w"' and folded(token.text) == table for token in tokens[start:end])
     if tokens.word(start) in ("SELECT", "WITH") and reads_it:
         before = len(tokens)
         tokens[start:end] = fill("SELECT * FROM ({0}) AS nexusql_rows", tokens[start:end])
@@ -197,7 +183,7 @@ def _updates(rewrite: Rewrite, upsert: Upsert, table: list[Token], names: set[st
     tokens = rewrite.tokens
     condition = Tokens(trimmed(tokens, upsert.where + 1, upsert.end)) if upsert.where >= 0 else Tokens()
     tested = reads(condition, names)
-    pairs = [(identifier(column[-1]), column[-1], Tokens(value)) for column, value in upsert.assignments]
+    pairs = [(folded(column[-1].text), column[-1], Tokens(value)) for column, value in upsert.assignments]
     # What the condition reads must be assigned last: until then it sees the old row.
     pairs.sort(key=lambda pair: pair[0] in tested)
     if len([name for name, _, _ in pairs if name in tested]) > 1:
@@ -234,7 +220,7 @@ def references(value: Tokens, names: set[str]) -> list[tuple[int, int, str]]:
         is_type = value.kind(before) == "t" or value.word(before) == "AS"
         if value.kind(before) == "." and token.kind in "w\"'":
             owner = value.prev(before)
-            qualifier = identifier(value[owner]) if owner >= 0 else ""
+            qualifier = folded(value[owner].text) if owner >= 0 else ""
             if qualifier == "excluded":
                 found.append((owner, i, "excluded"))
             elif qualifier in names:
@@ -249,7 +235,7 @@ def references(value: Tokens, names: set[str]) -> list[tuple[int, int, str]]:
 
 def reads(value: Tokens, names: set[str]) -> set[str]:
     """The columns of the existing row that an expression may read."""
-    return {identifier(value[i]) for _, i, source in references(value, names) if source == "row"}
+    return {folded(value[i].text) for _, i, source in references(value, names) if source == "row"}
 
 
 def _on_row(value: Tokens, table: list[Token], names: set[str]) -> Tokens:

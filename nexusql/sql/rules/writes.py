@@ -7,10 +7,10 @@ https://dev.mysql.com/doc/refman/8.0/en/update.html and .../delete.html, https:/
 from dataclasses import dataclass
 
 from nexusql.sql.effects import main_verb
+from nexusql.sql.names import NamedTable, folded, is_name, named_table, written_table
 from nexusql.sql.operands import CLAUSE_WORDS
-from nexusql.sql.rules.ddl_text import folded, is_name, name_end
 from nexusql.sql.rules.queries import list_end
-from nexusql.sql.rules.upsert import assignments, identifier, reads
+from nexusql.sql.rules.upsert import assignments, reads
 from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import copy, fill, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
@@ -28,9 +28,7 @@ class Write:
     """Positions in an UPDATE or DELETE as PostgreSQL has it; -1 for what is not there."""
 
     verb: str
-    table: int
-    table_end: int
-    alias: int
+    table: NamedTable
     set: int
     joined: int  # FROM of UPDATE, USING of DELETE
     joined_end: int
@@ -38,15 +36,10 @@ class Write:
     returning: int
     end: int  # behind the last clause but RETURNING
 
-    @property
-    def called(self) -> int:
-        """Position of what the table is called in the statement: its alias, or its own name without the schema."""
-        return self.alias if self.alias >= 0 else self.table_end - 1
-
     def described(self, tokens: Tokens) -> list[Token]:
         """The table as FROM has it, with its alias."""
-        table = [copy(token) for token in tokens[self.table : self.table_end]]
-        return table if self.alias < 0 else fill("{0} AS {1}", table, [copy(tokens[self.alias])])
+        name = [copy(token) for token in tokens[self.table.start : self.table.end]]
+        return name if self.table.alias < 0 else fill("{0} AS {1}", name, [copy(tokens[self.table.alias])])
 
     def sources(self, tokens: Tokens) -> list[Token]:
         """The further tables."""
@@ -61,15 +54,12 @@ def read_write(rewrite: Rewrite) -> Write | None:
     verb, first, _ = main_verb(tokens)
     if verb not in ("UPDATE", "DELETE"):
         return None
-    table = tokens.next(first) if verb == "UPDATE" else tokens.after(first, "DELETE", "FROM")
-    if not is_name(tokens, table) or tokens.word(table) in _MODIFIERS:
+    if verb == "DELETE" and tokens.after(first, "DELETE", "FROM") < 0:
         return None
-    table_end = name_end(tokens, table)
-    alias, after = -1, tokens.next(table_end - 1)
-    if tokens.word(after) == "AS":
-        after = tokens.next(after)
-    if is_name(tokens, after) and tokens.word(after) not in _NO_ALIAS:
-        alias, after = after, tokens.next(after)
+    table = written_table(tokens, first, _NO_ALIAS)
+    if not is_name(tokens, table.start) or tokens.word(table.start) in _MODIFIERS:
+        return None
+    after = table.behind
     set_ = after if verb == "UPDATE" and tokens.word(after) == "SET" else -1
     if set_ < 0 and (verb == "UPDATE" or tokens.word(after) not in ("USING", "WHERE", "RETURNING", "")):
         return None
@@ -87,7 +77,7 @@ def read_write(rewrite: Rewrite) -> Write | None:
     end = returning if returning >= 0 else len(tokens)
     while tokens.kind(tokens.prev(end)) == ";":
         end = tokens.prev(end)
-    return Write(verb, table, table_end, alias, set_, joined, joined_end, where, returning, tokens.prev(end) + 1)
+    return Write(verb, table, set_, joined, joined_end, where, returning, tokens.prev(end) + 1)
 
 
 def _exposed(tokens: Tokens, write: Write) -> tuple[set[str], set[str]]:
@@ -100,22 +90,18 @@ def _exposed(tokens: Tokens, write: Write) -> tuple[set[str], set[str]]:
         if (before == write.joined or tokens.kind(before) == "," or tokens.word(before) == "JOIN") and is_name(
             tokens, i
         ):
-            end = name_end(tokens, i)
-            table = folded(tokens[end - 1].text)
-            after = tokens.next(end - 1)
-            after = tokens.next(after) if tokens.word(after) == "AS" else after
-            named = after < write.joined_end and is_name(tokens, after) and tokens.word(after) not in _NO_ALIAS
-            called.add(folded(tokens[after].text) if named else table)
-            tables.add(table)
-            i = end - 1
-        i = tokens.next(tokens.close(i) if tokens.kind(i) in ("(", "[") else i)
+            table = named_table(tokens, i, _NO_ALIAS)
+            called.add(folded(tokens[table.called].text))
+            tables.add(folded(tokens[table.end - 1].text))
+            i = table.end - 1
+        i = tokens.skip(i)
     return called, tables
 
 
 def _is_native(tokens: Tokens, write: Write) -> bool:
     """True where the further tables have the one that is changed among them, as T-SQL and MySQL write it."""
     called, _ = _exposed(tokens, write)
-    return folded(tokens[write.called].text) in called
+    return folded(tokens[write.table.called].text) in called
 
 
 def _note_whole_row(rewrite: Rewrite, write: Write) -> None:
@@ -145,47 +131,47 @@ def note_order_of_assignments(rewrite: Rewrite) -> None:
     if write is None or write.set < 0:
         return
     tokens = rewrite.tokens
-    names = {identifier(tokens[write.table_end - 1]), identifier(tokens[write.called])}
+    names = {folded(tokens[write.table.end - 1].text), folded(tokens[write.table.called].text)}
     assigned: set[str] = set()
     for start, stop in tokens.items(write.set + 1, list_end(tokens, write.set + 1, _ENDS_SET)):
         for column, value in assignments(rewrite, start, stop):
             seen = reads(Tokens(value), names) & assigned
             if seen:
                 rewrite.note(f"SET reads {', '.join(sorted(seen))} after assigning it, and sees the new value", start)
-            assigned |= {identifier(column[-1])} if column else set()
+            assigned |= {folded(column[-1].text)} if column else set()
 
 
 def tables_behind_from(rewrite: Rewrite) -> None:
     """T-SQL: the table with its alias stands in FROM, and so do those of USING: DELETE FROM x FROM t AS x, s."""
     write = read_write(rewrite)
-    if write is None or (write.alias < 0 and write.joined < 0):
+    if write is None or (write.table.alias < 0 and write.joined < 0):
         return
     tokens = rewrite.tokens
-    if write.alias < 0 and _is_native(tokens, write):
+    if write.table.alias < 0 and _is_native(tokens, write):
         return
     _note_whole_row(rewrite, write)
-    if write.alias < 0 and write.verb == "UPDATE":  # FROM has the table of itself
-        if folded(tokens[write.table_end - 1].text) in _exposed(tokens, write)[1]:
+    if write.table.alias < 0 and write.verb == "UPDATE":  # FROM has the table of itself
+        if folded(tokens[write.table.end - 1].text) in _exposed(tokens, write)[1]:
             raise rewrite.refuse(_SELF, write.joined)
         return
     tables = write.described(tokens)
     sources = write.sources(tokens)
     tables = fill("FROM {0}, {1}" if sources else "FROM {0}", tables, sources)
-    owner = copy(tokens[write.called])
+    owner = copy(tokens[write.table.called])
     if write.joined >= 0:
         put(tokens, write.joined, tokens.prev(write.joined_end) + 1, tables)
     elif write.where >= 0:
         tokens[write.where : write.where] = [*tables, Token(" ", " ")]
     else:
         tokens[write.end : write.end] = [Token(" ", " "), *tables]
-    if write.alias >= 0:
-        put(tokens, write.table, write.alias + 1, [owner])
+    if write.table.alias >= 0:
+        put(tokens, write.table.start, write.table.alias + 1, [owner])
 
 
 def tables_before_set(rewrite: Rewrite) -> None:
     """MySQL: UPDATE t, s SET t.a = .., and DELETE FROM x USING t AS x, s."""
     write = read_write(rewrite)
-    if write is None or (write.joined < 0 and (write.alias < 0 or write.verb == "UPDATE")):
+    if write is None or (write.joined < 0 and (write.table.alias < 0 or write.verb == "UPDATE")):
         return
     tokens = rewrite.tokens
     if write.joined >= 0 and _is_native(tokens, write):
@@ -201,21 +187,22 @@ def tables_before_set(rewrite: Rewrite) -> None:
 def _join_before_set(tokens: Tokens, write: Write) -> None:
     # Copies have no comments, which stay where they are.
     tables = fill("{0}, {1}", write.described(tokens), [copy(token) for token in write.sources(tokens)])
-    owner = tokens[write.called]
+    owner = tokens[write.table.called]
     put(tokens, tokens.prev(write.joined) + 1, tokens.prev(write.joined_end) + 1, [])
     for start, _ in reversed(list(tokens.items(write.set + 1, list_end(tokens, write.set + 1, _ENDS_SET)))):
         first = tokens.next(start - 1)
         if tokens.kind(tokens.next(first)) != ".":
             tokens[first:first] = [copy(owner), Token(".", ".")]
-    put(tokens, write.table, write.called + 1, tables)
+    put(tokens, write.table.start, write.table.called + 1, tables)
 
 
 def _join_behind_using(tokens: Tokens, write: Write) -> None:
     tables, sources = write.described(tokens), write.sources(tokens)
-    owner = [copy(token) for token in tokens[write.table if write.alias < 0 else write.alias : write.called + 1]]
-    end = tokens.prev(write.joined_end) if write.joined >= 0 else write.called
+    start = write.table.start if write.table.alias < 0 else write.table.alias
+    owner = [copy(token) for token in tokens[start : write.table.called + 1]]
+    end = tokens.prev(write.joined_end) if write.joined >= 0 else write.table.called
     made = fill("{0} USING {1}, {2}" if sources else "{0} USING {1}", owner, tables, sources)
-    put(tokens, write.table, end + 1, made)
+    put(tokens, write.table.start, end + 1, made)
 
 
 def tables_in_subselect(rewrite: Rewrite) -> None:
@@ -234,19 +221,15 @@ def tables_in_subselect(rewrite: Rewrite) -> None:
             condition,
         )
         put(tokens, write.joined, write.end, made)
-    if write.alias >= 0 and tokens.word(tokens.prev(write.alias)) != "AS":
-        tokens[write.alias : write.alias] = fill("AS ")
+    if write.table.alias >= 0 and tokens.word(tokens.prev(write.table.alias)) != "AS":
+        tokens[write.table.alias : write.table.alias] = fill("AS ")
 
 
-def _insert_alias(tokens: Tokens) -> tuple[int, int]:
-    """Positions of the last part of the table's name and of its alias in an INSERT; -1, -1 where it has none."""
+def _inserted(tokens: Tokens) -> NamedTable | None:
+    """The table of an INSERT; None for any other statement."""
     insert = tokens.find("INSERT", "INTO")
-    table = tokens.after(insert, "INSERT", "INTO") if insert >= 0 else -1
-    if not is_name(tokens, table):
-        return -1, -1
-    end = name_end(tokens, table)
-    alias = tokens.after(tokens.next(end - 1), "AS")
-    return (end - 1, alias) if is_name(tokens, alias) else (-1, -1)
+    table = written_table(tokens, insert) if insert >= 0 else None
+    return table if table is not None and is_name(tokens, table.start) else None
 
 
 def returning_by_table(rewrite: Rewrite) -> None:
@@ -255,19 +238,19 @@ def returning_by_table(rewrite: Rewrite) -> None:
         return
     tokens = rewrite.tokens
     write = read_write(rewrite)
-    table, alias = (write.table_end - 1, write.alias) if write is not None else _insert_alias(tokens)
+    table = write.table if write is not None else _inserted(tokens)
     returning = tokens.find("RETURNING")
-    if alias < 0 or returning < 0:
+    if table is None or table.alias < 0 or returning < 0:
         return
-    name = folded(tokens[alias].text)
+    name = folded(tokens[table.alias].text)
     for i in range(returning, len(tokens)):
         if tokens.kind(tokens.next(i)) == "." and is_name(tokens, i) and folded(tokens[i].text) == name:
-            tokens[i] = copy(tokens[table])
+            tokens[i] = copy(tokens[table.end - 1])
 
 
 def drop_insert_alias(rewrite: Rewrite) -> None:
     """INSERT INTO t AS x, where an INSERT takes no alias; runs after what reads ON CONFLICT and RETURNING."""
     if "INSERT" in rewrite.words and "AS" in rewrite.words:
-        table, alias = _insert_alias(rewrite.tokens)
-        if alias >= 0:
-            put(rewrite.tokens, table + 1, alias + 1, [])
+        table = _inserted(rewrite.tokens)
+        if table is not None and table.alias >= 0:
+            put(rewrite.tokens, table.end, table.alias + 1, [])
