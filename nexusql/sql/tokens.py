@@ -171,8 +171,12 @@ class Tokens(list[Token]):
         return self.next(i)
 
     def skip_back(self, i: int) -> int:
-        """Position of the last token of code before i, or before what the bracket at i closes."""
-        return self.prev(self.open(i) if self.kind(i) in CLOSERS else i)
+        """Position of the last token of code before i, or before what ends at i: brackets or a CASE."""
+        if self.kind(i) in CLOSERS:
+            i = self.open(i)
+        elif self.word(i) == "END" and (case := self.enclosing_case(i)) >= 0:
+            i = case
+        return self.prev(i)
 
     def items(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The comma-separated items between two positions, each as its own start and end, blanks included."""

@@ -65,6 +65,9 @@ SAID = {
     "INSERT INTO t (a) VALUES (:a) ON CONFLICT DO NOTHING": "INSERT INTO t (a) VALUES (:a)",
     "INSERT INTO t (a) VALUES (1) RETURNING *": "INSERT INTO t (a) OUTPUT INSERTED.* VALUES (1)",
     "INSERT INTO t DEFAULT VALUES RETURNING id": "INSERT INTO t OUTPUT INSERTED.id DEFAULT VALUES",
+    "INSERT INTO t WITH q AS (SELECT 1 AS a) SELECT a FROM q RETURNING a": (
+        "INSERT INTO t OUTPUT INSERTED.a WITH q AS (SELECT 1 AS a) SELECT a FROM q"
+    ),
     "UPDATE t SET a = 1 WHERE b = 2 RETURNING t.a AS x, upper(b)": (
         "UPDATE t SET a = 1 OUTPUT INSERTED.a AS x, upper(INSERTED.b) WHERE b = 2"
     ),
@@ -72,6 +75,9 @@ SAID = {
     # Truth
     "SELECT a FROM t WHERE b AND NOT c OR (d)": "SELECT a FROM t WHERE b = 1 AND NOT c = 1 OR (d = 1)",
     "SELECT a FROM t WHERE x BETWEEN 1 AND 2 AND b": "SELECT a FROM t WHERE x BETWEEN 1 AND 2 AND b = 1",
+    "SELECT a FROM t WHERE x BETWEEN CASE WHEN a THEN 1 ELSE 2 END AND y AND b": (
+        "SELECT a FROM t WHERE x BETWEEN CASE WHEN a = 1 THEN 1 ELSE 2 END AND y AND b = 1"
+    ),
     "SELECT a FROM t WHERE b IS NOT TRUE AND c IS FALSE": "SELECT a FROM t WHERE ISNULL(b, 0) = 0 AND ISNULL(c, 1) = 0",
     "SELECT a FROM t JOIN s ON t.i = s.i AND s.ok WHERE TRUE": (
         "SELECT a FROM t JOIN s ON t.i = s.i AND s.ok = 1 WHERE 1 = 1"
@@ -291,6 +297,7 @@ NATIVE = [
     "DECLARE @x INT = 5; SELECT @x",
     "SELECT CONVERT(VARCHAR(10), GETDATE(), 120)",
     "UPDATE t SET a = 1 FROM t JOIN s ON s.i = t.i WHERE s.b = 1",
+    "UPDATE t SET a = s.b FROM t LEFT JOIN s ON s.i = t.i",
     "UPDATE x SET a = 1 FROM t AS x JOIN s ON s.i = x.i",
     "UPDATE t SET @old = a = a + 1 WHERE i = 5",
     "DELETE x FROM t AS x JOIN s ON s.i = x.i WHERE s.b = 1",

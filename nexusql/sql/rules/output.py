@@ -80,8 +80,9 @@ def _names(tokens: Tokens, verb: int) -> set[str]:
     """The names of the table that is modified."""
     table = written_table(tokens, verb)
     alias = table.alias
-    if tokens.word(table.behind) == "WITH":  # the hint of MERGE
-        alias = tokens.after(tokens.next(tokens.close(tokens.next(table.behind))), "AS")
+    opening = tokens.after(table.behind, "WITH")
+    if tokens.kind(opening) == "(":  # the hint of MERGE
+        alias = tokens.after(tokens.next(tokens.close(opening)), "AS")
     return {folded(tokens[i].text) for i in (table.end - 1, alias) if 0 <= i < len(tokens)}
 
 

@@ -15,7 +15,7 @@ from nexusql.sql.syntax import Rewrite
 from nexusql.sql.templates import copy, fill, put, trimmed
 from nexusql.sql.tokens import Token, Tokens
 
-_NO_ALIAS = CLAUSE_WORDS | frozenset(("OUTPUT", "OPTION", "PARTITION"))
+_NO_ALIAS = CLAUSE_WORDS | frozenset(("LEFT", "OPTION", "OUTPUT", "PARTITION", "RIGHT"))
 _MODIFIERS = frozenset(("IGNORE", "LOW_PRIORITY", "QUICK", "ONLY", "OR", "TOP", "STATISTICS"))
 _ENDS_SET = frozenset(("FROM", "WHERE", "RETURNING", "ORDER", "LIMIT", "OUTPUT", "OPTION"))
 _ENDS_TABLES = frozenset(("WHERE", "RETURNING"))
