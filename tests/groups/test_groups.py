@@ -400,10 +400,11 @@ def test_an_adapter_may_use_the_database_by_which_a_group_is_stored(database_url
         """A value that the adapter makes text, and notes in another table."""
 
     def noted(name: Name) -> str:
-        db.execute("INSERT INTO notes (id) VALUES (1)")
+        manager.execute("INSERT INTO notes (id) VALUES (1)")
         return "noted"
 
-    with DatabaseManager(database_url, group_commit=True, adapters={Name: noted}, pool_timeout=5) as db:
+    manager = DatabaseManager(database_url, group_commit=True, adapters={Name: noted}, pool_timeout=5)
+    with manager as db:
         db.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL, cost DOUBLE PRECISION)")
         db.execute("CREATE TABLE notes (id INTEGER)")
         rows = [row(n, name=Name()) for n in range(20)]
