@@ -124,13 +124,13 @@ class Calls(ABC):
         lists in the order of the placeholders; a generator is read as it goes. Raises what `execute` raises.
         """
         check_iterable(rows, "a dict for :name, or a list or tuple for positions")
-        alone, unit = self._is_alone(rows), self._unit_for(rows)
+        alone = self._is_alone(rows)
         given = iter(rows)
         try:
             first = next(given)
         except StopIteration:
             return 0
-        engine = self._running()
+        engine, unit = self._running(), self._unit_for(rows)
         statement, args = engine.prepare_row(0, sql, first, engine.modes)
         rows = chain((first,), given)
         if can_batch(engine, statement) and statement.insert is None:
