@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
+from nexusql.connection import Connection
 from nexusql.current import open_in, set_open
 from nexusql.engine import Engine
 from nexusql.errors import ProgrammingError
@@ -91,6 +94,13 @@ class TransactionBlock:
 
 def _nested(outer: Transaction) -> TransactionBlock:
     return TransactionBlock(outer.engine, outer=outer)
+
+
+@contextmanager
+def joinable_unit(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction of its own, in which whoever's code runs meanwhile takes part."""
+    with TransactionBlock(engine) as transaction, transaction.unit(savepoint=False) as connection:
+        yield connection
 
 
 def control_by_string(engine: Engine, control: Control) -> Rows:

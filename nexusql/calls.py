@@ -25,6 +25,8 @@ from nexusql.units import WriteUnit
 
 T = TypeVar("T")
 
+PLAIN_ROWS = {dict, tuple, list}  # which give their values without anybody's code
+
 
 class Calls(ABC):
     """Reads and writes on top of what is abstract here."""
@@ -122,13 +124,13 @@ class Calls(ABC):
         lists in the order of the placeholders; a generator is read as it goes. Raises what `execute` raises.
         """
         check_iterable(rows, "a dict for :name, or a list or tuple for positions")
-        alone, unit = self._is_alone(rows), self._unit_for(rows)
+        alone = self._is_alone(rows)
         given = iter(rows)
         try:
             first = next(given)
         except StopIteration:
             return 0
-        engine = self._running()
+        engine, unit = self._running(), self._unit_for(rows)
         statement, args = engine.prepare_row(0, sql, first, engine.modes)
         rows = chain((first,), given)
         if can_batch(engine, statement) and statement.insert is None:
@@ -197,10 +199,12 @@ class Calls(ABC):
         return write.run(rows, progress)
 
     def _unit_for(self, rows: Iterable[Any]) -> Unit:
-        """What rows are written in as a whole. Where nothing is open, and the rows are there without anybody's code, it
-        needs no transaction that others could take part in."""
-        if type(rows) in (list, tuple) and self._commits_at_once():
-            return partial(WriteUnit, self._running())
+        """What rows are written in as a whole. Where nothing is open, and the rows are there and are bound without
+        anybody's code, it needs no transaction that others could take part in."""
+        if type(rows) in (list, tuple) and PLAIN_ROWS.issuperset(map(type, rows)) and self._commits_at_once():
+            engine = self._running()
+            if not engine.backend.calls_out:
+                return partial(WriteUnit, engine)
         return self._unit
 
     def _is_alone(self, rows: Iterable[Any]) -> bool:

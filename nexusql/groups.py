@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nexusql.blocks import joinable_unit
 from nexusql.bulk import BulkWrite
 from nexusql.engine import Engine, Params
 from nexusql.errors import (
@@ -285,7 +286,7 @@ class Groups:
         assert statement.insert is not None
         options = BulkOptions(columns=statement.insert.columns, chunk_size=len(entries))
         shapes = StatementShapes(statement.insert, statement.names)
-        unit = partial(WriteUnit, self.engine)
+        unit = partial(joinable_unit if self.engine.backend.calls_out else WriteUnit, self.engine)
         write = BulkWrite(self.engine, unit, lambda: True, statement.insert.table, shapes, options)
         write.run([entry.params for entry in entries])
 

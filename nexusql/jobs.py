@@ -53,7 +53,7 @@ class _Desk:
     def report(self, job: "_Job[Any]") -> None:
         """A job has ended; from any thread. Raises RuntimeError where the event loop is closed."""
         self._ended.append(job)
-        if not self._woken:
+        if not self._woken or self._loop.is_closed():  # a closed one has perhaps been woken, and never looked
             self._woken = True
             self._loop.call_soon_threadsafe(self._look)
 

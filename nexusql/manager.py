@@ -6,14 +6,14 @@ import threading
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, overload
 
 from nexusql.backends import backend_for
-from nexusql.blocks import TransactionBlock, control_by_string
+from nexusql.blocks import TransactionBlock, control_by_string, joinable_unit
 from nexusql.calls import Calls
 from nexusql.config import ConnectionConfig
 from nexusql.connection import Connection
@@ -460,16 +460,10 @@ class DatabaseManager(Calls, DatabaseInterface):
     def _commits_at_once(self) -> bool:
         return open_in(self._connected()) is None
 
-    @contextmanager
-    def _unit(self) -> Iterator[Connection]:
+    def _unit(self) -> AbstractContextManager[Connection]:
         engine = self._connected()
         outer = open_in(engine)
-        if outer is not None:
-            with outer.unit() as connection:
-                yield connection
-        else:
-            with TransactionBlock(engine) as transaction, transaction.unit(savepoint=False) as connection:
-                yield connection
+        return joinable_unit(engine) if outer is None else outer.unit()
 
     def _stands(self) -> bool:
         engine = self._engine

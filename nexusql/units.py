@@ -103,7 +103,9 @@ class WriteUnit:
 
     def _end(self) -> None:
         engine = self._engine
-        roll_back_rest(self._connection)
-        if engine.writer is not None:
-            engine.writer.release()
-        engine.pool.release(self._connection)
+        try:
+            roll_back_rest(self._connection)
+        finally:
+            if engine.writer is not None:
+                engine.writer.release()
+            engine.pool.release(self._connection)

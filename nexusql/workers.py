@@ -86,7 +86,8 @@ class Gate:
         self._lock = threading.Lock()
         self._free = size
         self._waiting: deque[Queued] = deque()
-        self._dropped: deque[None] = deque()  # left by finalisers of which no event loop can be told
+        # Left by finalisers of which no event loop can be told: by who waited, or (None) by who had been let in.
+        self._dropped: deque[Queued | None] = deque()
 
     @property
     def waiting(self) -> int:
@@ -121,6 +122,9 @@ class Gate:
         try:
             if await waiter.future:
                 return
+        except GeneratorExit:  # maybe of a finaliser, in a thread that is in the middle of these methods
+            self._dropped.append(waiter)
+            raise
         except BaseException:
             if not self.withdraw(waiter):  # let in at the last moment, which another is given
                 self.leave()
@@ -147,7 +151,8 @@ class Gate:
         """Wait no longer; False where he has been let in already."""
         with self._lock:
             if not waiter.granted:
-                self._waiting.remove(waiter)
+                with suppress(ValueError):  # he was passed over
+                    self._waiting.remove(waiter)
         return not waiter.granted
 
     def leave(self) -> None:
@@ -155,8 +160,8 @@ class Gate:
         with self._lock:
             while self._waiting:
                 waiter = self._waiting.popleft()
-                waiter.granted = True
-                if waiter.let_in(self):
+                waiter.granted = waiter.let_in(self)
+                if waiter.granted:
                     break
             else:
                 self._free += 1
@@ -178,8 +183,9 @@ class Gate:
     def _count_dropped(self) -> None:
         while self._dropped:
             with suppress(IndexError):
-                self._dropped.pop()
-                self.leave()
+                waiter = self._dropped.pop()
+                if waiter is None or not self.withdraw(waiter):
+                    self.leave()
 
 
 def answer(future: "asyncio.Future[T]", result: T) -> None:

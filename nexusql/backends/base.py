@@ -83,6 +83,7 @@ class Backend(Protocol):
     capabilities: Capabilities
     # Exact type -> None (the driver takes it as it is) or what converts it. `adapt_other` is asked for all else.
     adapters: dict[type, Adapter | None]
+    calls_out: bool  # whether to bind a value may run the caller's code
     no_args: tuple[()] | None  # what `execute` is given for a statement without parameters
     fits: bool  # whether `fit` has anything to do for this database
     extend_dicts: Extend  # rows as dicts, by whatever is fastest for what `executor` gives

@@ -27,6 +27,7 @@ class CommonBackend(ABC):
     def __init__(self, values: Values) -> None:
         self._values = values
         self.adapters = values.adapters
+        self.calls_out = values.calls_out
 
     @abstractmethod
     def execute(self, raw: Raw, text: str, args: Sequence[Any] | None) -> Any:

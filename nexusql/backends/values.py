@@ -117,7 +117,7 @@ class Values:
 
     `custom` widens the list, and stays at hand: a function for a type and its subclasses, whose result is of an
     accepted type.
-    `json_dumps` replaces the JSON encoder.
+    `json_dumps` replaces the JSON encoder. With either, binding a value `calls_out`: it runs the caller's code.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class Values:
     ) -> None:
         self._dumps = json_dumps or dumps
         self.custom = dict(custom or {})
+        self.calls_out = bool(self.custom) or json_dumps is not None
         self.adapters: Adapters = self.native()
         if self.custom:
             plain = type(self)(json_dumps=json_dumps)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from loops import Make, books, run, settled
-from nexusql import AsyncDatabaseManager
+from nexusql import AsyncDatabaseManager, AsyncTransaction
 from nexusql.errors import PoolTimeout, QueryTimeout
 from pooling import eventually
 
@@ -132,4 +132,37 @@ def test_a_call_whose_event_loop_is_closed_is_passed_over(make: Make, monkeypatc
     assert not left.done()
     del left
     gc.collect()
+    assert eventually(lambda: settled(adb)), books(adb)
+
+
+def test_a_transaction_goes_on_where_the_event_loop_of_its_last_call_was_closed_before_it_looked(make: Make) -> None:
+    adb, ended, goes_on = make(pool_max=2), threading.Event(), threading.Event()
+    loop = asyncio.new_event_loop()
+
+    block = adb.transaction()
+
+    async def leave_calls() -> tuple[list[asyncio.Task[bool]], AsyncTransaction]:
+        before = asyncio.ensure_future(adb.sync.in_thread(ended.wait, 20))
+        await asyncio.sleep(0.05)
+        tx = await block.__aenter__()
+        within = asyncio.ensure_future(adb.sync.in_thread(goes_on.wait, 20))
+        await asyncio.sleep(0.05)
+        return [before, within], tx
+
+    left, tx = loop.run_until_complete(leave_calls())
+    gate = adb.sync._connected().workers.gate
+    ended.set()
+    assert eventually(lambda: gate._free == 1)  # the first call has ended, and the event loop was told
+    time.sleep(0.05)
+    loop.close()
+    goes_on.set()
+
+    async def go_on() -> None:
+        assert await asyncio.wait_for(tx.fetch_value("SELECT 1"), 5) == 1
+        await block.__aexit__(None, None, None)
+
+    run(go_on())
+    for call in left:
+        assert not call.done()
+        call._log_destroy_pending = False  # type: ignore[attr-defined]
     assert eventually(lambda: settled(adb)), books(adb)

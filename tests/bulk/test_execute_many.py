@@ -320,3 +320,8 @@ def test_what_goes_row_by_row_is_stored_whole_or_not_at_all(db: DatabaseManager)
             tx.execute_many(sql, [{"id": 6, "a": 6}, {"id": 5, "a": 5}])
         assert tx.execute_many(sql, [{"id": 7, "a": 7}]) == 1
     assert stored(db, "id") == [(5,), (7,)]
+
+
+def test_no_rows_need_no_connection() -> None:
+    db = DatabaseManager("sqlite:///:memory:")
+    assert db.execute_many("INSERT INTO t (id) VALUES (:id)", []) == 0

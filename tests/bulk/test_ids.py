@@ -143,7 +143,16 @@ def test_values_that_a_default_makes(place: Place) -> None:
         assert by_id(db)[key] == 9
 
 
-@pytest.mark.parametrize("column", ["NUMERIC(4, 1) DEFAULT 12.345", "VARCHAR(40) DEFAULT CURRENT_TIMESTAMP"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        "NUMERIC(4, 1) DEFAULT 12.345",
+        "VARCHAR(40) DEFAULT CURRENT_TIMESTAMP",
+        "CHAR(5) DEFAULT 'ab'",
+        "INTEGER DEFAULT 1.6",
+        "BIGINT DEFAULT EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000",
+    ],
+)
 def test_drawn_values_are_as_their_column_gives_them(column: str) -> None:
     with opened("postgresql") as db, table(db, f"id {column} PRIMARY KEY, a INTEGER"):
         (number,) = db.bulk_insert("t", iter([{"a": 1}]), returning="id").ids

@@ -86,6 +86,15 @@ def test_only_what_python_can_compare_is_compared_here(
     assert bool(made) is by_sqlite
 
 
+def test_text_that_sqlite_stores_as_utf16_is_compared_there() -> None:
+    with DatabaseManager("sqlite:///:memory:") as db:
+        db.execute("PRAGMA encoding = 'UTF-16le'")
+        db.execute("CREATE TABLE t (k TEXT UNIQUE, v INTEGER)")
+        rows = [{"k": key, "v": number} for number, key in enumerate(["\ufffd", "\ufffe", "\uffff", "a"])]
+        stored = db.bulk_insert("t", rows, on_conflict="update", conflict_columns=["k"]).rowcount
+        assert stored == db.fetch_value("SELECT COUNT(*) FROM t") == 2
+
+
 def _noting(method: Any, made: list[str]) -> Any:
     def create(self: bulk.SeenKeys, raw: Any) -> None:
         made.append("a table")

@@ -393,3 +393,20 @@ def test_what_an_adapter_raises_ends_no_thread(database_url: str) -> None:
         assert [n for n, each in enumerate(results) if isinstance(each, BaseException)] in ([5], [])
         assert asyncio.run(insert_all(db, [row(n) for n in range(100, 120)])) == [[]] * 20
         assert len(ids(db)) >= 39
+
+
+def test_an_adapter_may_use_the_database_by_which_a_group_is_stored(database_url: str) -> None:
+    class Name:
+        """A value that the adapter makes text, and notes in another table."""
+
+    def noted(name: Name) -> str:
+        manager.execute("INSERT INTO notes (id) VALUES (1)")
+        return "noted"
+
+    manager = DatabaseManager(database_url, group_commit=True, adapters={Name: noted}, pool_timeout=5)
+    with manager as db:
+        db.execute("CREATE TABLE steps (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL, cost DOUBLE PRECISION)")
+        db.execute("CREATE TABLE notes (id INTEGER)")
+        rows = [row(n, name=Name()) for n in range(20)]
+        assert asyncio.run(insert_all(db, rows)) == [[]] * 20
+        assert ids(db) == list(range(20))

@@ -1,6 +1,7 @@
 """Gates, slots and threads: first come, first served, no wake-up lost, no more threads than may be."""
 
 import asyncio
+import gc
 import threading
 import time
 import weakref
@@ -42,6 +43,59 @@ def test_a_gate_is_waited_for_no_longer_than_asked() -> None:
         await gate.enter(0.02)
 
     run(work())
+
+
+def _waits_in_vain(gate: Gate) -> "asyncio.Task[None]":
+    """A task that waits at a gate, and whose event loop is closed."""
+
+    async def wait() -> "asyncio.Task[None]":
+        task = asyncio.ensure_future(gate.enter())
+        await asyncio.sleep(0)
+        return task
+
+    loop = asyncio.new_event_loop()
+    task = loop.run_until_complete(wait())
+    loop.close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    return task
+
+
+def test_who_was_passed_over_at_a_gate_gives_no_place_back() -> None:
+    gate = Gate(1)
+    run(gate.enter())
+    task = _waits_in_vain(gate)
+    gate.leave()
+    assert gate._free == 1
+    del task
+    gc.collect()
+    run(gate.enter())
+    assert (gate._free, gate.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("let_in", [False, True])
+def test_a_coroutine_may_be_collected_in_the_middle_of_a_gates_work(let_in: bool) -> None:
+    gate = Gate(1)
+    run(gate.enter())
+    waits = gate.enter()
+
+    async def begin() -> None:
+        waits.send(None)
+        if let_in:
+            gate.leave()
+
+    def collect() -> None:
+        with gate._lock:
+            waits.close()
+
+    run(begin())
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    if not let_in:
+        gate.leave()
+    run(gate.enter(PATIENCE))
+    assert (gate._free, gate.waiting) == (0, 0)
 
 
 @pytest.mark.parametrize("served", [False, True])

@@ -263,9 +263,11 @@ class CopyWriter(TextWriter):
     def _draw(self, raw: Raw, column: Column, number: int) -> list[tuple[Any, str | None]]:
         """Values of a column's default, as many as there are rows, as the column gives them and as text: COPY returns
         none."""
+        # Assigned as an INSERT does. These would be cut to a length of one; as text they come from anything anyhow.
+        assigned = "value" if column.type.startswith(("character", "bit")) else f"value::{column.type}"
         values = f"SELECT ({column.default or 'NULL'}) FROM pg_catalog.generate_series(1, {number}) OFFSET 0"
         drawn: list[tuple[Any, str | None]] = self._run(
-            raw, f"SELECT value::{column.declared}, value::text FROM ({values}) AS drawn (value)", None
+            raw, f"SELECT value::{column.declared}, ({assigned})::text FROM ({values}) AS drawn (value)", None
         ).fetchall()
         return drawn
 

@@ -188,7 +188,7 @@ class SeenKeys:
     A row that a later one of the same columns replaces is not stored in the end, so `count` counts keys and not rows.
     Integers in a column for them, and text in one that is compared byte by byte, are equal in SQLite where they are
     here, so such keys are counted here, as long as they take little memory; all others by SQLite, which alone knows its
-    conversions and collations.
+    conversions and collations. Where it stores text as UTF-16 it makes some characters into one on the way.
     """
 
     def __init__(self, target: Target) -> None:
@@ -200,6 +200,7 @@ class SeenKeys:
         self._positions = [target.columns.index(name) for name in self._key]
         self._affinities = [_affinity(self._table.columns[name].type) for name in self._key]
         self._collations: list[str] = []
+        self._keeps_text = False
         self._begin()
 
     def _begin(self) -> None:
@@ -235,11 +236,12 @@ class SeenKeys:
         """Whether Python finds the same keys equal as SQLite does, these and all before."""
         if not self._collations:
             self._collations = _collations(raw, self._table, self._key)
+            self._keeps_text = raw.execute("PRAGMA encoding").fetchall() == [("UTF-8",)]
         if self._room <= 0 or self._insert or self._first:
             return False
         for affinity, collation, column in zip(self._affinities, self._collations, columns, strict=True):
             types = set(map(type, column))
-            if affinity == "TEXT" and types == {str} and collation.upper() == "BINARY":
+            if affinity == "TEXT" and types == {str} and collation.upper() == "BINARY" and self._keeps_text:
                 self._room -= sum(map(len, column))
             elif affinity != "INTEGER" or types != {int}:
                 return False
