@@ -26,6 +26,7 @@ from nexusql.units import WriteUnit
 T = TypeVar("T")
 
 PLAIN_ROWS = {dict, tuple, list}  # which give their values without anybody's code
+FEW = 1000  # rows, of which the types are looked at in less time than a unit saves that nobody can join
 
 
 class Calls(ABC):
@@ -201,7 +202,8 @@ class Calls(ABC):
     def _unit_for(self, rows: Iterable[Any]) -> Unit:
         """What rows are written in as a whole. Where nothing is open, and the rows are there and are bound without
         anybody's code, it needs no transaction that others could take part in."""
-        if type(rows) in (list, tuple) and PLAIN_ROWS.issuperset(map(type, rows)) and self._commits_at_once():
+        few = isinstance(rows, (list, tuple)) and type(rows) in PLAIN_ROWS and len(rows) <= FEW
+        if few and PLAIN_ROWS.issuperset(map(type, rows)) and self._commits_at_once():
             engine = self._running()
             if not engine.backend.calls_out:
                 return partial(WriteUnit, engine)
