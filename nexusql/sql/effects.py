@@ -107,7 +107,7 @@ def main_verb(tokens: Tokens) -> tuple[str, int, bool]:
         i = inner
         explained = word != "ANALYZE" and not runs
     if tokens.word(i) == "WITH":
-        i = _after_with(tokens, i)
+        i = behind_with(tokens, i)
     return tokens.word(i), i, explained
 
 
@@ -135,7 +135,7 @@ def _explained(tokens: Tokens, i: int) -> tuple[int, bool]:
             return _enter(tokens, i), runs
 
 
-def _after_with(tokens: Tokens, i: int) -> int:
+def behind_with(tokens: Tokens, i: int) -> int:
     """Position of the verb behind the common table expressions of the WITH at i; len(tokens) where there is none."""
     while i < len(tokens):
         if tokens.word(i) in _AFTER_WITH:
@@ -198,7 +198,7 @@ def is_query(tokens: Tokens) -> bool:
     """True where a cursor can be declared for the statement: a query that is run, neither stores its rows nor modifies
     any in WITH (https://www.postgresql.org/docs/current/sql-declare.html)."""
     i = _enter(tokens, -1)
-    verb = _after_with(tokens, i) if tokens.word(i) == "WITH" else i
+    verb = behind_with(tokens, i) if tokens.word(i) == "WITH" else i
     if tokens.word(verb) not in _CURSORS:
         return False
     for k in range(i, len(tokens)):
@@ -206,7 +206,7 @@ def is_query(tokens: Tokens) -> bool:
             return False
         if tokens.kind(k) == "(" and tokens.word(tokens.prev(k)) in ("AS", "MATERIALIZED"):
             body = _enter(tokens, k)
-            if tokens.word(_after_with(tokens, body) if tokens.word(body) == "WITH" else body) in _MODIFIES:
+            if tokens.word(behind_with(tokens, body) if tokens.word(body) == "WITH" else body) in _MODIFIES:
                 return False
     return True
 

@@ -224,6 +224,20 @@ CONSTRUCTS: dict[str, list[Case]] = {
             " FROM links AS l JOIN c ON l.thing = c.id + 2 WHERE c.id < 9) SELECT id FROM c ORDER BY id LIMIT 5"
         ),
     ],
+    "`WITH ..` before INSERT, or before its SELECT": [
+        write("WITH q AS (SELECT 91 AS id, 'with' AS name) INSERT INTO things (id, name) SELECT id, name FROM q"),
+        write("INSERT INTO things (id, name) WITH q AS (SELECT 92 AS id) SELECT id, :name FROM q", name=HOSTILE),
+        write("WITH q (a) AS (SELECT CAST(:a AS int)) INSERT INTO things (id, n) SELECT a, a + :b FROM q", a=93, b=1),
+        write(
+            "INSERT INTO things (id, n) WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200)"
+            " SELECT 100 + n, n FROM c"
+        ),
+        write(
+            "WITH q AS (SELECT 94 AS id) INSERT INTO things (id, n) WITH r AS (SELECT 1 AS n) SELECT id, n FROM q, r",
+            "mysql",
+            "mssql",
+        ),
+    ],
     "`->`, `->>` by key or index, literal or parameter": [
         query("doc->>'k'"),
         query("doc->'a'"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from nexusql.backends.mssql.ddl import hexadecimal_constant
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.casts import Casts, casts, truth
+from nexusql.sql.rules.ctes import expressions_first
 from nexusql.sql.rules.functions import calls, clock, extremes, fields, filtered, renamed, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
 from nexusql.sql.rules.json_ops import (
@@ -281,6 +282,7 @@ def _unbounded_recursion(rewrite: Rewrite) -> None:
 DML_RULES: tuple[Rule, ...] = (
     refuse_escape_literals,
     refuse_distinct_on,
+    expressions_first,
     _words,
     merge,
     row_assignments,

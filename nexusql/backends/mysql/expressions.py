@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from nexusql.backends.mysql.ddl import random_uuid
 from nexusql.sql.lexical import SessionModes
 from nexusql.sql.rules.casts import Casts, casts, hexadecimal, truth
+from nexusql.sql.rules.ctes import expressions_with_select
 from nexusql.sql.rules.functions import calls, clock, extremes, fields, filtered, renamed, string_agg
 from nexusql.sql.rules.intervals import Interval, intervals
 from nexusql.sql.rules.json_ops import (
@@ -221,6 +222,7 @@ def _returning(modes: SessionModes) -> frozenset[str]:
 DML_RULES: tuple[Rule, ...] = (
     refuse_escape_literals,
     refuse_distinct_on,
+    expressions_with_select,
     refuse_commented_paths,
     returning(_returning, "db.insert(table, row) gives the generated key, and SELECT reads what was changed"),
     default_values,
