@@ -255,6 +255,16 @@ SAID = {
     "ALTER TABLE t ADD COLUMN IF NOT EXISTS a INT DEFAULT 5": (
         "IF COL_LENGTH(N'[t]', N'a') IS NULL ALTER TABLE t ADD a INT DEFAULT 5 WITH VALUES"
     ),
+    "ALTER TABLE t ADD COLUMN IF NOT EXISTS a INT UNIQUE": (
+        "IF COL_LENGTH(N'[t]', N'a') IS NULL BEGIN ALTER TABLE t ADD a INT;"
+        " EXEC sp_executesql N'CREATE UNIQUE INDEX [t_a_key] ON [t] ([a]) WHERE [a] IS NOT NULL'; END"
+    ),
+    "ALTER TABLE IF EXISTS t ADD COLUMN IF NOT EXISTS a INT": (
+        "IF OBJECT_ID(N'[t]') IS NOT NULL AND COL_LENGTH(N'[t]', N'a') IS NULL ALTER TABLE t ADD a INT"
+    ),
+    "ALTER TABLE t ADD COLUMN a INT CHECK (a > b) NOT NULL DEFAULT 5": (
+        "ALTER TABLE t ADD a INT NOT NULL DEFAULT 5, CHECK (a > b)"
+    ),
     "ALTER TABLE t ADD a INT NOT NULL DEFAULT 1, ADD COLUMN b DATE": (
         "ALTER TABLE t ADD a INT NOT NULL DEFAULT 1, b DATE"
     ),
@@ -268,6 +278,12 @@ SAID = {
     ),
     "CREATE TABLE t (a BOOLEAN NOT NULL CHECK (a), b INT, CHECK (NOT a OR b BETWEEN 1 AND 2 AND a))": (
         "CREATE TABLE t (a BIT NOT NULL CHECK (a = 1), b INT, CHECK (NOT a = 1 OR b BETWEEN 1 AND 2 AND a = 1))"
+    ),
+    "CREATE TABLE t (a INT CHECK (a > 0), b INT CONSTRAINT less CHECK (b < a) NOT NULL, c INT)": (
+        "CREATE TABLE t (a INT CHECK (a > 0), b INT NOT NULL, c INT, CONSTRAINT less CHECK (b < a))"
+    ),
+    "CREATE TABLE t (a TEXT, b VARCHAR(255), PRIMARY KEY (a, b))": (
+        "CREATE TABLE t (a NVARCHAR(195), b NVARCHAR(255), PRIMARY KEY (a, b))"
     ),
     "ALTER TABLE t ADD CONSTRAINT c CHECK (a OR b = TRUE)": "ALTER TABLE t ADD CONSTRAINT c CHECK (a = 1 OR b = 1)",
     "CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE b": "CREATE OR ALTER VIEW v AS SELECT a FROM t WHERE b = 1",
@@ -386,6 +402,8 @@ REFUSED = {
     "CREATE TEMP TABLE t (a INT)": "#t",
     "CREATE TABLE t AS SELECT 1 AS a": "SELECT .. INTO",
     "CREATE INDEX i ON t (lower(a))": "generated column",
+    "CREATE INDEX i ON t (a) WHERE NOT (b > 1)": "turn the condition round",
+    "CREATE INDEX i ON t (a) WHERE b IS NOT TRUE": "IS NOT with a truth value",
     "ALTER TABLE t ALTER COLUMN a SET NOT NULL": "whole type",
     "CREATE TABLE t (a SERIAL, b SERIAL)": "only one column",
 }
@@ -422,6 +440,7 @@ def test_greatest_is_native_since_2022() -> None:
 # What sqlglot does not know of T-SQL, and what it is shown instead.
 UNKNOWN = [
     (re.compile(r"^IF .* ELSE (ALTER TABLE \S+ DROP CONSTRAINT )"), r"\1"),
+    (re.compile(r"^IF OBJECT_ID\(N'[^']*'\) IS NOT NULL AND COL_LENGTH"), "IF COL_LENGTH"),
     (re.compile(r"^IF (OBJECT_ID|COL_LENGTH|INDEXPROPERTY)\((?:[^()']|\([^()]*\)|N'[^']*')*\) IS (NOT )?NULL "), ""),
     (re.compile(r" WITH VALUES\b"), ""),
     (re.compile(r" ADD DEFAULT .* FOR \S+$", re.DOTALL), " ADD shown INT"),

@@ -110,7 +110,7 @@ DDL_RULES: tuple[Rule, ...] = (
         Batches(_DEFAULTS),
         IdentityOrSequence(table_sequence),
         _DEFAULTS,
-        Constraints(collations=_COLLATIONS),
+        Constraints(collations=_COLLATIONS, lifts_checks=True),
         TypeMap(lossy=_LOSSY, keyed=_KEYED, key_bytes=900, longest=4000),
     ),
     index_batch(CreateIndex(existing=1913, has_if=lambda _modes: True, partial=True, expressions=lambda _modes: False)),

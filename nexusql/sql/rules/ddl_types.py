@@ -95,7 +95,8 @@ class TypeMap:
         """Bytes that each column of a key may have whose type has no length of its own."""
         columns = [column for column in table.columns if column.name in key]
         open_ended = sum(c.type.name in self._keyed and c.type.arguments < 0 for c in columns)
-        taken = sum(max(self._length(rewrite, c) * 4, 16) for c in columns) - 16 * open_ended
+        width = self._keyed["VARCHAR"].width
+        taken = sum(max(self._length(rewrite, c) * width, 16) for c in columns) - 16 * open_ended
         return (self._key_bytes - taken) // max(open_ended, 1)
 
     def _length(self, rewrite: Rewrite, column: Column) -> int:
