@@ -190,6 +190,14 @@ SAID = {
     "SELECT '\\x00ff'::bytea, 'yes'::boolean": "SELECT 0x00ff, CAST(1 AS BIT)",
     "SELECT NOW(), CURRENT_DATE, gen_random_uuid()": "SELECT SYSDATETIME(), CAST(SYSDATETIME() AS DATE), NEWID()",
     "SELECT NOW() - INTERVAL '1 day 2 hours'": "SELECT DATEADD(hour, -2, DATEADD(day, -1, SYSDATETIME()))",
+    "SELECT d + 0.25 * INTERVAL '1 second', d - 1.5 * INTERVAL '1 day', d + 2 * INTERVAL '1 month'": (
+        "SELECT DATEADD(microsecond, 250000, d), DATEADD(hour, -12, DATEADD(day, -1, d)), DATEADD(month, 2 * 1, d)"
+    ),
+    "SELECT d::date + 2 + INTERVAL '1 hour', CURRENT_DATE - INTERVAL '1 day', CURRENT_DATE + INTERVAL '1 minute'": (
+        "SELECT DATEADD(hour, 1, CAST(CAST(DATEADD(day, 2, CAST(d AS DATE)) AS DATE) AS DATETIME2(6))),"
+        " DATEADD(day, -1, CAST(SYSDATETIME() AS DATE)),"
+        " DATEADD(minute, 1, CAST(CAST(SYSDATETIME() AS DATE) AS DATETIME2(6)))"
+    ),
     "SELECT d + :n * INTERVAL '1 day'": "SELECT DATEADD(second, :n * 86400, d)",
     "SELECT data->>'$.a' FROM t WHERE a# > 5": (
         "SELECT (SELECT COALESCE(v, j) FROM OPENJSON(N'[' + data + N']')"
@@ -197,9 +205,11 @@ SAID = {
     ),
     "SELECT data->'a'->:k FROM t": (
         "SELECT (SELECT TOP (1) CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
-        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON((SELECT TOP (1) CASE [type]"
+        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON(JSON_QUERY(N'[' +"
+        " (SELECT TOP (1) CASE [type]"
         " WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
-        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON(data, '$') WHERE [key] = 'a'))"
+        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON(JSON_QUERY(N'[' + data + N']', '$[0]'),"
+        " '$') WHERE [key] = 'a') + N']', '$[0]'))"
         " WHERE [key] = CAST(:k AS NVARCHAR(4000))) FROM t"
     ),
     "SELECT EXTRACT(YEAR FROM d)": "SELECT DATEPART(year, d)",
@@ -397,6 +407,7 @@ REFUSED = {
     "SELECT MAX(GREATEST(a, b)) FROM t": "inside an aggregate",
     "SELECT a @> b FROM t": "containment",
     "SELECT data->-1 FROM t": "from its end",
+    "SELECT data->'a', COUNT(*) FROM t GROUP BY data->'a'": "NULL for a text and a number",
     "SELECT data #>> '{a,b}' FROM t": "end of a name",
     "SELECT data#>:p FROM t": "end of a name",
     "CREATE TEMP TABLE t (a INT)": "#t",
