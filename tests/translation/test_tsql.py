@@ -204,13 +204,20 @@ SAID = {
         " WITH (v NVARCHAR(MAX) '$.\"$.a\"', j NVARCHAR(MAX) '$.\"$.a\"' AS JSON)) FROM t WHERE a# > 5"
     ),
     "SELECT data->'a'->:k FROM t": (
-        "SELECT (SELECT TOP (1) CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
-        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON(JSON_QUERY(N'[' +"
-        " (SELECT TOP (1) CASE [type]"
-        " WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
-        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON(JSON_QUERY(N'[' + data + N']', '$[0]'),"
-        " '$') WHERE [key] = 'a') + N']', '$[0]'))"
-        " WHERE [key] = CAST(:k AS NVARCHAR(4000))) FROM t"
+        "SELECT (SELECT TOP (1) nexusql_v FROM (SELECT [key] AS nexusql_k, CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN"
+        " N'\"' + STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END AS nexusql_v FROM OPENJSON(JSON_QUERY(N'[' +"
+        " (SELECT TOP (1) CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' + STRING_ESCAPE([value], 'json') + N'\"'"
+        " ELSE [value] END FROM OPENJSON(JSON_QUERY(N'[' + data + N']', '$[0]'), '$') WHERE [key] = 'a')"
+        " + N']', '$[0]'))) AS nexusql WHERE nexusql_k = CAST(:k AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2) FROM t"
+    ),
+    "SELECT data->>type FROM t": (
+        "SELECT (SELECT TOP (1) nexusql_v FROM (SELECT [key] AS nexusql_k, [value] AS nexusql_v FROM OPENJSON("
+        "JSON_QUERY(N'[' + data + N']', '$[0]'))) AS nexusql"
+        " WHERE nexusql_k = CAST(type AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2) FROM t"
+    ),
+    "SELECT (data->>'k')::text FROM t": (
+        "SELECT CAST(((SELECT COALESCE(v, j) FROM OPENJSON(N'[' + data + N']') WITH (v NVARCHAR(MAX) '$.\"k\"',"
+        " j NVARCHAR(MAX) '$.\"k\"' AS JSON))) AS NVARCHAR(MAX)) FROM t"
     ),
     "SELECT EXTRACT(YEAR FROM d)": "SELECT DATEPART(year, d)",
     "SELECT STRING_AGG(a, ', ' ORDER BY b) FROM t": (

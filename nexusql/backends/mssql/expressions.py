@@ -206,7 +206,11 @@ def _json_path(keys: tuple[Key, ...]) -> str:
 
 # OPENJSON tells the type of a value: 0 is null, 1 a string, which it gives without its quotes.
 _AS_JSON = "CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' + STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END"
-_KEY = "[key] = CAST({1} AS NVARCHAR(4000))"
+# A label may be a column of the names that OPENJSON's have, and of another collation than its binary one (error 468).
+_LABELLED = (
+    "(SELECT TOP (1) nexusql_v FROM (SELECT [key] AS nexusql_k, {value} AS nexusql_v FROM OPENJSON({opened}))"
+    " AS nexusql WHERE nexusql_k = CAST({{1}} AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2)"
+)
 # OPENJSON raises an error for JSON that is no object or array (13609); JSON_QUERY gives NULL for it, out of an array.
 _OPENED = "JSON_QUERY(N'[' + {0} + N']', '$[0]')"
 _JSON = JsonPaths(
@@ -216,8 +220,8 @@ _JSON = JsonPaths(
         " WITH (v NVARCHAR(MAX) {1}, j NVARCHAR(MAX) {1} AS JSON))"
     ),
     element=f"(SELECT TOP (1) {_AS_JSON} FROM OPENJSON({_OPENED}, {{1}}) WHERE [key] = {{2}})",
-    element_at=f"(SELECT TOP (1) {_AS_JSON} FROM OPENJSON({_OPENED}) WHERE {_KEY})",
-    text_at=f"(SELECT TOP (1) [value] FROM OPENJSON({_OPENED}) WHERE {_KEY})",
+    element_at=_LABELLED.format(value=_AS_JSON, opened=_OPENED),
+    text_at=_LABELLED.format(value="[value]", opened=_OPENED),
     path=_json_path,
     subselects=True,
     split=True,
