@@ -19,11 +19,14 @@ class Keyed(NamedTuple):
 def native_type(types: Mapping[str, str], kind: ColumnType) -> str | None:
     """The native name of a type, or None where it stays as it is written.
 
-    The map has `NAME` for a type without arguments and `NAME()` for one with them, which then stay behind the new name.
+    The map has `NAME` for a type without arguments and `NAME()` for one with them, which then stay behind the new name;
+    a name that the target does not know may be there as it is written.
     """
     if kind.array:
         return types.get("ARRAY")
-    return types.get(kind.name if kind.arguments < 0 else f"{kind.name}()")
+    if kind.arguments >= 0:
+        return types.get(f"{kind.name}()")
+    return types.get(kind.name) or types.get(kind.written)
 
 
 def write_type(tokens: Tokens, edits: Edits, kind: ColumnType, native: str) -> None:
