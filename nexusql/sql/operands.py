@@ -35,10 +35,13 @@ def ends_operand(tokens: Tokens, i: int) -> bool:
 
 
 def aggregates(tokens: Iterable[Token]) -> bool:
-    """True where an expression has an aggregate or a window, which cannot be moved into a subselect."""
+    """True where an expression has an aggregate or a window, which cannot be moved into a subselect; NVARCHAR(MAX) is
+    none."""
+    found = Tokens(tokens)
     return any(
-        token.kind == "w" and (word := token.text.upper()) and (word in AGGREGATES or word == "OVER")
-        for token in tokens
+        word == "OVER" or (word in AGGREGATES and found.kind(found.next(i)) == "(")
+        for i, word in enumerate(map(found.word, range(len(found))))
+        if word
     )
 
 

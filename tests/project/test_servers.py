@@ -2,7 +2,9 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,6 +57,21 @@ def test_a_database_is_dropped_while_a_transaction_is_open_in_it(kind: str, whol
         assert is_there(kind, url)
     with contextlib.closing(left):
         assert not is_there(kind, url)
+
+
+def test_databases_of_sql_server_are_created_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    @contextlib.contextmanager
+    def recorder(kind: str) -> Iterator[Any]:
+        yield SimpleNamespace(execute=sent.append)
+
+    monkeypatch.setattr(servers, "ONLY_PROTOCOL", False)
+    monkeypatch.setattr(servers, "admin_cursor", recorder)
+    servers._create_mssql("made")
+    turn, create, *_ = sent
+    assert "sp_getapplock" in turn
+    assert create.startswith("CREATE DATABASE made ")
 
 
 def test_two_databases_do_not_see_each_other(kind: str) -> None:

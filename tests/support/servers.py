@@ -25,6 +25,10 @@ DEFAULT_URLS = {
     "mysql": "mysql://root@127.0.0.1:3306/test",
 }
 CONNECT_SECONDS = 5
+TURN = (
+    "EXEC sys.sp_getapplock @Resource = 'nexusql_tests', @LockMode = 'Exclusive', @LockOwner = 'Session',"
+    " @LockTimeout = 120000"
+)
 
 
 def flag(name: str) -> bool:
@@ -229,6 +233,8 @@ def _create_mssql(name: str) -> None:
         if ONLY_PROTOCOL:
             cursor.execute(f"CREATE DATABASE {name}")
             return
+        # One process after the other: each copies `model`, and wants it for itself (error 1807).
+        cursor.execute(TURN)
         cursor.execute(f"CREATE DATABASE {name} COLLATE SQL_Latin1_General_CP1_CI_AS")
         cursor.execute(f"ALTER DATABASE {name} SET READ_COMMITTED_SNAPSHOT ON")
         cursor.execute(f"ALTER DATABASE {name} SET ALLOW_SNAPSHOT_ISOLATION ON")

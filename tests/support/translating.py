@@ -48,7 +48,12 @@ class Session:
         statement = compile_statement(sql, self.kind, modes=modes or self.modes)
         values = [params[name] for name in statement.names] if params else []
         args = [self._adapted(value) for value in values]
-        cursor = self.backend.execute(self.raw, statement.text, args or None)
+        try:
+            cursor = self.backend.execute(self.raw, statement.text, args or None)
+        except Exception as error:
+            if self.backend.map_error(error, self.raw, sql).code not in statement.tolerate:
+                raise
+            return []
         return [tuple(map(comparable, row)) for row in cursor.fetchall()] if cursor.description else []
 
     def _adapted(self, value: Any) -> Any:

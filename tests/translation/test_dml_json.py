@@ -70,8 +70,8 @@ def test_a_key_as_json(documents: Databases, key: str) -> None:
             kind: [(number, text if text is None else json.loads(text)) for number, text in rows]
             for kind, rows in answers.items()
         }
-        assert parsed["sqlite"] == parsed["postgresql"]
-        assert parsed["mysql"] == parsed["postgresql"]
+        for kind, found in parsed.items():
+            assert found == parsed["postgresql"], kind
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,9 @@ def test_a_key_as_json(documents: Databases, key: str) -> None:
     ],
 )
 def test_a_chain_of_arrows(documents: Databases, expression: str) -> None:
-    documents.assert_agree(f"SELECT id, {expression} FROM documents WHERE id <> 4 ORDER BY id")
+    # Which SQL Server does not read from its end.
+    able = documents.without("mssql") if "-1" in expression else documents
+    able.assert_agree(f"SELECT id, {expression} FROM documents WHERE id <> 4 ORDER BY id")
 
 
 @pytest.mark.parametrize("index", [0, 1, 9])

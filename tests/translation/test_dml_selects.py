@@ -174,7 +174,7 @@ def test_string_agg(people: Databases) -> None:
     )
     people.assert_agree("SELECT STRING_AGG(name, :sep) FROM people WHERE id = 1", {"sep": "', '"})
     people.assert_agree("SELECT STRING_AGG(name, ',') FROM people WHERE id > 100")
-    people.assert_agree("SELECT STRING_AGG(DISTINCT 'x', ',') FROM people")
+    people.without("mssql").assert_agree("SELECT STRING_AGG(DISTINCT 'x', ',') FROM people")
     people.assert_agree("SELECT STRING_AGG(UPPER(name) || '!', ' ''and'' ') FROM people WHERE id = 1 OR name IS NULL")
     ordered = "SELECT STRING_AGG(name, ', ' ORDER BY name DESC, id) FROM people WHERE id IN (1, 2, 6)"
     assert people.sessions["mysql"].run(ordered) == people.sessions["postgresql"].run(ordered)

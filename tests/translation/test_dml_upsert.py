@@ -57,6 +57,7 @@ def test_an_upsert_leaves_the_same_rows(counters: Databases, action: str, row: d
     params = {**row, "new": "new 'name' :x", "old": "one"}
     # SQLite has neither DEFAULT in UPDATE nor the word ROW.
     able = counters.without("sqlite") if "DEFAULT" in action or "ROW" in action else counters
+    able = able.without("mssql") if "CONSTRAINT" in action else able
     able.answers(f"INSERT INTO counters (id, name, n, at) VALUES (:id, :name, :n, :at) {action}", params)
     able.assert_agree("SELECT id, name, n, at FROM counters ORDER BY id")
 
@@ -78,8 +79,11 @@ def test_an_upsert_leaves_the_same_rows(counters: Databases, action: str, row: d
     ],
 )
 def test_upserts_of_other_shapes(counters: Databases, sql: str) -> None:
-    counters.do(sql)
-    counters.assert_agree("SELECT id, name, n, at FROM counters ORDER BY id")
+    # SQL Server is told the columns, and of several rows the key.
+    nameless = "counters VALUES" in sql or "ON CONFLICT DO NOTHING" in sql
+    able = counters.without("mssql") if nameless else counters
+    able.do(sql)
+    able.assert_agree("SELECT id, name, n, at FROM counters ORDER BY id")
 
 
 def test_a_row_of_defaults(everywhere: Databases) -> None:
@@ -201,7 +205,7 @@ def test_rows_that_mariadb_returns_too_have_a_receipt(counters: Databases) -> No
     for action in ("DO NOTHING", "DO UPDATE SET n = 1 WHERE counters.n > 100"):
         sql = f"INSERT INTO counters (id) VALUES (1) ON CONFLICT (id) {action} RETURNING id"
         assert len(said(sql, "mysql", MARIADB).notes) == 2
-        assert counters.answers(sql) == {"sqlite": [], "postgresql": [], "mysql": [(1,)]}
+        assert counters.answers(sql) == {kind: [(1,)] if kind == "mysql" else [] for kind in counters.sessions}
 
 
 @pytest.mark.parametrize(

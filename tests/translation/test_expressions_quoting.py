@@ -62,7 +62,8 @@ def test_the_session_decides() -> None:
 
 def test_the_receipts_are_true(everywhere: Databases) -> None:
     sql = "SELECT 'a\\tb' AS x"
-    assert everywhere.answers(sql) == {"sqlite": [("a\\tb",)], "postgresql": [("a\\tb",)], "mysql": [("a\tb",)]}
+    answers = {kind: [("a\tb" if kind == "mysql" else "a\\tb",)] for kind in everywhere.sessions}
+    assert everywhere.answers(sql) == answers
     like = "SELECT 'a%b' LIKE 'a\\%b', 'axb' LIKE 'a\\%b' AS x"
     assert everywhere.sessions["mysql"].run(like) == everywhere.sessions["postgresql"].run(like) == [(1, 0)]
 

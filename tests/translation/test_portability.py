@@ -189,7 +189,8 @@ def test_the_day_of_a_small_application(everywhere: Databases) -> None:
         "SELECT id FROM jobs WHERE due BETWEEN :at::timestamp - INTERVAL '1 day' AND :at::timestamp ORDER BY due DESC",
         {"at": "2024-02-29 12:00:00"},
     )
-    everywhere.assert_agree(
+    # SQL Server takes neither DISTINCT in STRING_AGG nor GROUP BY 1.
+    everywhere.without("mssql").assert_agree(
         "SELECT date_trunc('month', due) AS m, COUNT(*), MAX(tries), STRING_AGG(DISTINCT 'x', ',') FROM jobs"
         " GROUP BY 1 ORDER BY m"
     )

@@ -66,7 +66,7 @@ SAID = {
     "INSERT INTO t (a) VALUES (1) RETURNING *": "INSERT INTO t (a) OUTPUT INSERTED.* VALUES (1)",
     "INSERT INTO t DEFAULT VALUES RETURNING id": "INSERT INTO t OUTPUT INSERTED.id DEFAULT VALUES",
     "INSERT INTO t WITH q AS (SELECT 1 AS a) SELECT a FROM q RETURNING a": (
-        "INSERT INTO t OUTPUT INSERTED.a WITH q AS (SELECT 1 AS a) SELECT a FROM q"
+        "WITH q AS (SELECT 1 AS a) INSERT INTO t OUTPUT INSERTED.a SELECT a FROM q"
     ),
     "UPDATE t SET a = 1 WHERE b = 2 RETURNING t.a AS x, upper(b)": (
         "UPDATE t SET a = 1 OUTPUT INSERTED.a AS x, upper(INSERTED.b) WHERE b = 2"
@@ -196,17 +196,34 @@ SAID = {
     "SELECT '\\x00ff'::bytea, 'yes'::boolean": "SELECT 0x00ff, CAST(1 AS BIT)",
     "SELECT NOW(), CURRENT_DATE, gen_random_uuid()": "SELECT SYSDATETIME(), CAST(SYSDATETIME() AS DATE), NEWID()",
     "SELECT NOW() - INTERVAL '1 day 2 hours'": "SELECT DATEADD(hour, -2, DATEADD(day, -1, SYSDATETIME()))",
+    "SELECT d + 0.25 * INTERVAL '1 second', d - 1.5 * INTERVAL '1 day', d + 2 * INTERVAL '1 month'": (
+        "SELECT DATEADD(microsecond, 250000, d), DATEADD(hour, -12, DATEADD(day, -1, d)), DATEADD(month, 2 * 1, d)"
+    ),
+    "SELECT d::date + 2 + INTERVAL '1 hour', CURRENT_DATE - INTERVAL '1 day', CURRENT_DATE + INTERVAL '1 minute'": (
+        "SELECT DATEADD(hour, 1, CAST(CAST(DATEADD(day, 2, CAST(d AS DATE)) AS DATE) AS DATETIME2(6))),"
+        " DATEADD(day, -1, CAST(SYSDATETIME() AS DATE)),"
+        " DATEADD(minute, 1, CAST(CAST(SYSDATETIME() AS DATE) AS DATETIME2(6)))"
+    ),
     "SELECT d + :n * INTERVAL '1 day'": "SELECT DATEADD(second, :n * 86400, d)",
     "SELECT data->>'$.a' FROM t WHERE a# > 5": (
         "SELECT (SELECT COALESCE(v, j) FROM OPENJSON(N'[' + data + N']')"
         " WITH (v NVARCHAR(MAX) '$.\"$.a\"', j NVARCHAR(MAX) '$.\"$.a\"' AS JSON)) FROM t WHERE a# > 5"
     ),
     "SELECT data->'a'->:k FROM t": (
-        "SELECT (SELECT TOP (1) CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
-        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON((SELECT TOP (1) CASE [type]"
-        " WHEN 0 THEN N'null' WHEN 1 THEN N'\"' +"
-        " STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END FROM OPENJSON(data, '$') WHERE [key] = 'a'))"
-        " WHERE [key] = CAST(:k AS NVARCHAR(4000))) FROM t"
+        "SELECT (SELECT TOP (1) nexusql_v FROM (SELECT [key] AS nexusql_k, CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN"
+        " N'\"' + STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END AS nexusql_v FROM OPENJSON(JSON_QUERY(N'[' +"
+        " (SELECT TOP (1) CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' + STRING_ESCAPE([value], 'json') + N'\"'"
+        " ELSE [value] END FROM OPENJSON(JSON_QUERY(N'[' + data + N']', '$[0]'), '$') WHERE [key] = 'a')"
+        " + N']', '$[0]'))) AS nexusql WHERE nexusql_k = CAST(:k AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2) FROM t"
+    ),
+    "SELECT data->>type FROM t": (
+        "SELECT (SELECT TOP (1) nexusql_v FROM (SELECT [key] AS nexusql_k, [value] AS nexusql_v FROM OPENJSON("
+        "JSON_QUERY(N'[' + data + N']', '$[0]'))) AS nexusql"
+        " WHERE nexusql_k = CAST(type AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2) FROM t"
+    ),
+    "SELECT (data->>'k')::text FROM t": (
+        "SELECT CAST(((SELECT COALESCE(v, j) FROM OPENJSON(N'[' + data + N']') WITH (v NVARCHAR(MAX) '$.\"k\"',"
+        " j NVARCHAR(MAX) '$.\"k\"' AS JSON))) AS NVARCHAR(MAX)) FROM t"
     ),
     "SELECT EXTRACT(YEAR FROM d)": "SELECT DATEPART(year, d)",
     "SELECT STRING_AGG(a, ', ' ORDER BY b) FROM t": (
@@ -236,6 +253,11 @@ SAID = {
         "IF OBJECT_ID(N'[t_nexusql_seq]', N'SO') IS NULL CREATE SEQUENCE [t_nexusql_seq] AS INT START WITH 1; "
         "CREATE TABLE t (id INTEGER NOT NULL DEFAULT (NEXT VALUE FOR [t_nexusql_seq]) PRIMARY KEY)"
     ),
+    "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a INT8, b INT2, c INT4, d FLOAT4, e FLOAT8)": (
+        "IF OBJECT_ID(N'[t_nexusql_seq]', N'SO') IS NULL CREATE SEQUENCE [t_nexusql_seq] AS INT START WITH 1;"
+        " CREATE TABLE t (id INTEGER DEFAULT (NEXT VALUE FOR [t_nexusql_seq]) NOT NULL PRIMARY KEY,"
+        " a BIGINT, b SMALLINT, c INT, d REAL, e FLOAT)"
+    ),
     "CREATE TABLE IF NOT EXISTS t (a UUID PRIMARY KEY DEFAULT gen_random_uuid(), b TIMESTAMPTZ DEFAULT NOW())": (
         "IF OBJECT_ID(N'[t]') IS NULL CREATE TABLE t (a UNIQUEIDENTIFIER PRIMARY KEY DEFAULT (NEWID()),"
         " b DATETIMEOFFSET(6) DEFAULT SYSDATETIMEOFFSET())"
@@ -261,6 +283,16 @@ SAID = {
     "ALTER TABLE t ADD COLUMN IF NOT EXISTS a INT DEFAULT 5": (
         "IF COL_LENGTH(N'[t]', N'a') IS NULL ALTER TABLE t ADD a INT DEFAULT 5 WITH VALUES"
     ),
+    "ALTER TABLE t ADD COLUMN IF NOT EXISTS a INT UNIQUE": (
+        "IF COL_LENGTH(N'[t]', N'a') IS NULL BEGIN ALTER TABLE t ADD a INT;"
+        " EXEC sp_executesql N'CREATE UNIQUE INDEX [t_a_key] ON [t] ([a]) WHERE [a] IS NOT NULL'; END"
+    ),
+    "ALTER TABLE IF EXISTS t ADD COLUMN IF NOT EXISTS a INT": (
+        "IF OBJECT_ID(N'[t]') IS NOT NULL AND COL_LENGTH(N'[t]', N'a') IS NULL ALTER TABLE t ADD a INT"
+    ),
+    "ALTER TABLE t ADD COLUMN a INT CHECK (a > b) NOT NULL DEFAULT 5": (
+        "ALTER TABLE t ADD a INT NOT NULL DEFAULT 5, CHECK (a > b)"
+    ),
     "ALTER TABLE t ADD a INT NOT NULL DEFAULT 1, ADD COLUMN b DATE": (
         "ALTER TABLE t ADD a INT NOT NULL DEFAULT 1, b DATE"
     ),
@@ -274,6 +306,12 @@ SAID = {
     ),
     "CREATE TABLE t (a BOOLEAN NOT NULL CHECK (a), b INT, CHECK (NOT a OR b BETWEEN 1 AND 2 AND a))": (
         "CREATE TABLE t (a BIT NOT NULL CHECK (a = 1), b INT, CHECK (NOT a = 1 OR b BETWEEN 1 AND 2 AND a = 1))"
+    ),
+    "CREATE TABLE t (a INT CHECK (a > 0), b INT CONSTRAINT less CHECK (b < a) NOT NULL, c INT)": (
+        "CREATE TABLE t (a INT CHECK (a > 0), b INT NOT NULL, c INT, CONSTRAINT less CHECK (b < a))"
+    ),
+    "CREATE TABLE t (a TEXT, b VARCHAR(255), PRIMARY KEY (a, b))": (
+        "CREATE TABLE t (a NVARCHAR(195), b NVARCHAR(255), PRIMARY KEY (a, b))"
     ),
     "ALTER TABLE t ADD CONSTRAINT c CHECK (a OR b = TRUE)": "ALTER TABLE t ADD CONSTRAINT c CHECK (a = 1 OR b = 1)",
     "CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE b": "CREATE OR ALTER VIEW v AS SELECT a FROM t WHERE b = 1",
@@ -388,11 +426,14 @@ REFUSED = {
     "SELECT MAX(GREATEST(a, b)) FROM t": "inside an aggregate",
     "SELECT a @> b FROM t": "containment",
     "SELECT data->-1 FROM t": "from its end",
+    "SELECT data->'a', COUNT(*) FROM t GROUP BY data->'a'": "NULL for a text and a number",
     "SELECT data #>> '{a,b}' FROM t": "end of a name",
     "SELECT data#>:p FROM t": "end of a name",
     "CREATE TEMP TABLE t (a INT)": "#t",
     "CREATE TABLE t AS SELECT 1 AS a": "SELECT .. INTO",
     "CREATE INDEX i ON t (lower(a))": "generated column",
+    "CREATE INDEX i ON t (a) WHERE NOT (b > 1)": "turn the condition round",
+    "CREATE INDEX i ON t (a) WHERE b IS NOT TRUE": "IS NOT with a truth value",
     "ALTER TABLE t ALTER COLUMN a SET NOT NULL": "whole type",
     "CREATE TABLE t (a SERIAL, b SERIAL)": "only one column",
 }
@@ -429,6 +470,7 @@ def test_greatest_is_native_since_2022() -> None:
 # What sqlglot does not know of T-SQL, and what it is shown instead.
 UNKNOWN = [
     (re.compile(r"^IF .* ELSE (ALTER TABLE \S+ DROP CONSTRAINT )"), r"\1"),
+    (re.compile(r"^IF OBJECT_ID\(N'[^']*'\) IS NOT NULL AND COL_LENGTH"), "IF COL_LENGTH"),
     (re.compile(r"^IF (OBJECT_ID|COL_LENGTH|INDEXPROPERTY)\((?:[^()']|\([^()]*\)|N'[^']*')*\) IS (NOT )?NULL "), ""),
     (re.compile(r" WITH VALUES\b"), ""),
     (re.compile(r" ADD DEFAULT .* FOR \S+$", re.DOTALL), " ADD shown INT"),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 
 from nexusql.backends.mssql.ddl import hexadecimal_constant
 from nexusql.sql.lexical import SessionModes
@@ -37,6 +38,7 @@ from nexusql.sql.syntax import Rewrite, Rule
 from nexusql.sql.templates import fill
 from nexusql.sql.tokens import Token
 
+_DAY = 86_400_000_000  # microseconds
 GREATEST_SINCE = 16  # SQL Server 2022
 
 _TEXT_OF = "CAST({0} AS NVARCHAR(MAX))"
@@ -157,8 +159,18 @@ _FIELDS = {
 }
 
 
+def _is_date(moment: list[Token]) -> bool:
+    """True for what is plainly a date and no moment."""
+    text = "".join(token.text for token in moment).upper()
+    return text == "CURRENT_DATE" or (text.startswith("CAST(") and text.endswith(" AS DATE)"))
+
+
 def _shift(moment: list[Token], interval: Interval, factor: list[Token] | None) -> list[Token]:
-    """A moment with an interval added, `factor` times, by DATEADD, which takes whole numbers of 32 bits."""
+    """A moment with an interval added, `factor` times, by DATEADD: it takes whole numbers of 32 bits, and for a date no
+    part of a day."""
+    if factor is not None and len(factor) == 1 and factor[0].kind == "0" and not interval.months:
+        total = (interval.days * _DAY + interval.microseconds) * Decimal(factor[0].text)
+        interval, factor = Interval(0, int(total // _DAY), int(total % _DAY)), None
     count, unit = interval.microseconds, "microsecond"
     for size, name in ((3_600_000_000, "hour"), (60_000_000, "minute"), (1_000_000, "second")):
         if count % size == 0:
@@ -173,7 +185,8 @@ def _shift(moment: list[Token], interval: Interval, factor: list[Token] | None) 
         seconds = interval.days * 86_400 + interval.microseconds // 1_000_000
         parts = [(interval.months, "month"), (seconds, "second"), (interval.microseconds % 1_000_000, "microsecond")]
     made = moment
-    if len(moment) == 1 and moment[0].kind in "':":
+    in_day = any(number for number, name in parts if name not in ("month", "day"))
+    if (len(moment) == 1 and moment[0].kind in "':") or (in_day and _is_date(moment)):
         made = fill("CAST({0} AS DATETIME2(6))", moment)
     for number, name in parts:
         if number or (name == parts[-1][1] and made is moment):
@@ -194,16 +207,22 @@ def _json_path(keys: tuple[Key, ...]) -> str:
 
 # OPENJSON tells the type of a value: 0 is null, 1 a string, which it gives without its quotes.
 _AS_JSON = "CASE [type] WHEN 0 THEN N'null' WHEN 1 THEN N'\"' + STRING_ESCAPE([value], 'json') + N'\"' ELSE [value] END"
-_KEY = "[key] = CAST({1} AS NVARCHAR(4000))"
+# A label may be a column of the names that OPENJSON's have, and of another collation than its binary one (error 468).
+_LABELLED = (
+    "(SELECT TOP (1) nexusql_v FROM (SELECT [key] AS nexusql_k, {value} AS nexusql_v FROM OPENJSON({opened}))"
+    " AS nexusql WHERE nexusql_k = CAST({{1}} AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2)"
+)
+# OPENJSON raises an error for JSON that is no object or array (13609); JSON_QUERY gives NULL for it, out of an array.
+_OPENED = "JSON_QUERY(N'[' + {0} + N']', '$[0]')"
 _JSON = JsonPaths(
     # In an array of its own the text is one row, whatever it is.
     text=(
         "(SELECT COALESCE(v, j) FROM OPENJSON(N'[' + {0} + N']')"
         " WITH (v NVARCHAR(MAX) {1}, j NVARCHAR(MAX) {1} AS JSON))"
     ),
-    element=f"(SELECT TOP (1) {_AS_JSON} FROM OPENJSON({{0}}, {{1}}) WHERE [key] = {{2}})",
-    element_at=f"(SELECT TOP (1) {_AS_JSON} FROM OPENJSON({{0}}) WHERE {_KEY})",
-    text_at=f"(SELECT TOP (1) [value] FROM OPENJSON({{0}}) WHERE {_KEY})",
+    element=f"(SELECT TOP (1) {_AS_JSON} FROM OPENJSON({_OPENED}, {{1}}) WHERE [key] = {{2}})",
+    element_at=_LABELLED.format(value=_AS_JSON, opened=_OPENED),
+    text_at=_LABELLED.format(value="[value]", opened=_OPENED),
     path=_json_path,
     subselects=True,
     split=True,
@@ -216,6 +235,7 @@ _JSON = replace(
         text="COALESCE(JSON_VALUE({0}, {1}), JSON_QUERY({0}, {1}))",
         element="JSON_QUERY({0}, {1})",
         split=False,
+        lost="-> gives NULL for a text and a number in a statement that groups here; write ->>, or use a subselect",
         grouped_note="in a statement that groups, a text of more than 4000 characters inside JSON is NULL here",
     ),
 )

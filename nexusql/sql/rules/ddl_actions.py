@@ -1,7 +1,7 @@
 """The actions of ALTER TABLE in T-SQL (https://learn.microsoft.com/sql/t-sql/statements/alter-table-transact-sql)."""
 
 from nexusql.sql.names import identifier, is_name
-from nexusql.sql.rules.ddl_batches import bracketed, object_name, plain_name, text_literal
+from nexusql.sql.rules.ddl_batches import bracketed, object_name, plain_name, surround, text_literal
 from nexusql.sql.rules.ddl_defaults import Defaults
 from nexusql.sql.rules.ddl_reader import ColumnType, Table, read_type
 from nexusql.sql.rules.ddl_text import Edits
@@ -35,9 +35,8 @@ class Batches:
         tokens = rewrite.tokens
         before = tokens.next(tokens.next(tokens.next(-1)))
         tests: list[str] = []
+        exists = [f"OBJECT_ID({_object(tokens, table)}) IS NOT NULL"] if tokens.word(before) == "IF" else []
         if before != table.name:
-            if tokens.word(before) == "IF":
-                tests.append(f"OBJECT_ID({_object(tokens, table)}) IS NOT NULL")
             edits.drop(before, tokens.prev(table.name) + 1)
         adds = sum(tokens.word(start) == "ADD" for start, _ in table.actions)
         if adds == 1 and not any(tokens.word(start) in _VERBS for start, _ in table.actions[1:]):
@@ -56,9 +55,9 @@ class Batches:
                 self._rename(rewrite, table, edits, start, end)
         if len(tests) > 1:
             raise rewrite.refuse("IF EXISTS holds for one action here; write a statement for each", table.name)
-        if tests:
-            rewrite.definition = "ALTER"
-            edits.insert(tokens.next(-1), f"IF {tests[0]} ")
+        if exists or tests:
+            unique = any(column.clause("UNIQUE") for column in table.columns)  # TableBatch may have put an index behind
+            surround(rewrite, edits, " AND ".join(exists + tests), [], [], several=unique)
 
     def _add(self, rewrite: Rewrite, table: Table, edits: Edits, start: int, number: int) -> list[str]:
         tokens = rewrite.tokens

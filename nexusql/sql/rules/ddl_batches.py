@@ -80,7 +80,7 @@ class TableBatch:
             edits.drop(words, tokens.prev(table.name) + 1)
         if table.altered:
             behind = [f"EXEC sp_executesql {text_literal(text)}" for text in behind]
-        _surround(rewrite, edits, guard, before, behind)
+        surround(rewrite, edits, guard, before, behind)
 
     def _refuse(self, rewrite: Rewrite, table: Table) -> None:
         tokens = rewrite.tokens
@@ -199,15 +199,17 @@ def _missing(tokens: Tokens, name: int) -> str:
     return f"OBJECT_ID({object_name(plain_name(tokens, name))}) IS NULL"
 
 
-def _surround(rewrite: Rewrite, edits: Edits, guard: str, before: list[str], behind: list[str]) -> None:
-    """Put statements around the one at hand, all of them under a condition."""
+def surround(
+    rewrite: Rewrite, edits: Edits, guard: str, before: list[str], behind: list[str], *, several: bool = False
+) -> None:
+    """Put statements around the one at hand, all of them under a condition; `several` tells that others stand there."""
     tokens = rewrite.tokens
     first, end = tokens.next(-1), len(tokens)
     while tokens.kind(tokens.prev(end)) == ";":
         end = tokens.prev(end)
     end = tokens.prev(end) + 1
     head, tail = "; ".join([*before, ""]), "".join(f"; {text}" for text in behind)
-    if guard and (before or behind):
+    if guard and (before or behind or several):
         head, tail = f"IF {guard} BEGIN {head}", f"{tail}; END"
     elif guard:
         head = f"IF {guard} "
@@ -261,7 +263,7 @@ def index_batch(create: CreateIndex) -> Rule:
             edits.drop(i, tokens.prev(name) + 1)
         if unique:
             _leave_null_out(tokens, edits, table)
-        _surround(rewrite, edits, guard, [], [])
+        surround(rewrite, edits, guard, [], [])
         edits.apply()
 
     return rule
@@ -292,7 +294,7 @@ def drop_batch(rewrite: Rewrite) -> None:
     tokens, edits = rewrite.tokens, Edits(rewrite.tokens)
     if drop.what == "TABLE" and not any(tokens[name].text.startswith("#") for name in drop.names):
         sequences = [sequence_of(plain_name(tokens, name)) for name in drop.names]
-        _surround(rewrite, edits, "", [], [f"DROP SEQUENCE IF EXISTS {sequence}" for sequence in sequences])
+        surround(rewrite, edits, "", [], [f"DROP SEQUENCE IF EXISTS {sequence}" for sequence in sequences])
     elif drop.what == "INDEX" and tokens.word(drop.behind) != "ON":
         if len(drop.names) > 1:
             raise rewrite.refuse("DROP INDEX takes one name here; write a statement for each", drop.names[1])

@@ -23,12 +23,14 @@ class Constraints:
     """The pass for constraints.
 
     `collations` maps the collations that PostgreSQL always has (C, POSIX, UCS_BASIC) to the target's. With `lifts`,
-    what the target ignores or refuses at a column (REFERENCES, names, a CHECK of other columns) is said at the table.
+    what the target ignores or refuses at a column (REFERENCES, names, a CHECK of other columns) is said at the table;
+    with `lifts_checks` only such a CHECK.
     `defers` are the clauses that the target can defer. `ignores_check` tells for a session that CHECK is not enforced.
     """
 
     collations: Mapping[str, str]
     lifts: bool = False
+    lifts_checks: bool = False
     defers: frozenset[str] = frozenset()
     ignores_check: Callable[[SessionModes], bool] = _never
 
@@ -39,13 +41,13 @@ class Constraints:
         lifted: list[tuple[Column, list[Token]]] = []
         for column in table.columns:
             self._clauses(rewrite, edits, column.clauses)
-            if self.lifts:
+            if self.lifts or self.lifts_checks:
                 lifted += [(column, item) for item in self._lift(rewrite, table, column, edits)]
         for constraint in table.constraints:
             self._clauses(rewrite, edits, constraint.clauses)
         for column, item in lifted:
             if table.altered:
-                edits.insert(column.end, ", ADD ", *item)
+                edits.insert(column.end, ", ADD " if self.lifts else ", ", *item)
             else:
                 edits.insert(rewrite.tokens.prev(table.close) + 1, ", ", *item)
 
@@ -108,13 +110,12 @@ class Constraints:
         tokens = rewrite.tokens
         items: list[list[Token]] = []
         for clause in column.clauses:
-            if clause.kind == "REFERENCES" or (
-                clause.kind in _ENTITIES
-                and (clause.name >= 0 or (clause.kind == "CHECK" and _reads_others(tokens, table, column, clause)))
-            ):
+            reads_others = clause.kind == "CHECK" and _reads_others(tokens, table, column, clause)
+            refused = clause.kind == "REFERENCES" or (clause.kind in _ENTITIES and clause.name >= 0)
+            if reads_others or (self.lifts and refused):
                 items.append(_item(tokens, column, clause))
                 edits.drop(clause.start, clause.end)
-            elif clause.name >= 0:
+            elif self.lifts and clause.name >= 0:
                 name = tokens[clause.name].text
                 rewrite.note(f"CONSTRAINT {name} is dropped: {clause.kind} has no name here", clause.start)
                 edits.drop(clause.start, clause.name + 1)
@@ -144,7 +145,8 @@ def _spaced(tokens: list[Token]) -> list[Token]:
 
 
 def _reads_others(tokens: Tokens, table: Table, column: Column, clause: Clause) -> bool:
-    """True where a CHECK names another column, which MySQL allows at the table only; it may where a column is added."""
+    """True where a CHECK names another column, which MySQL and SQL Server (error 8141) allow at the table only; it may
+    where a column is added."""
     others = {other.name for other in table.columns} - {column.name}
     return table.altered or any(
         token.kind in 'w"' and folded(token.text) in others for token in tokens[clause.body : clause.end]

@@ -109,7 +109,8 @@ class IdentityOrSequence:
             elif _is_integer_key(table, column):
                 if table.altered:
                     raise rewrite.refuse("a key that numbers itself cannot be added here", column.start)
-                edits.insert(column.type.end, f" NOT NULL DEFAULT (NEXT VALUE FOR {self._sequence(rewrite, table)})")
+                null = "" if column.clause("NOT NULL") else " NOT NULL"  # which may stand there once (error 8150)
+                edits.insert(column.type.end, f"{null} DEFAULT (NEXT VALUE FOR {self._sequence(rewrite, table)})")
                 word = column.clause("AUTOINCREMENT")
                 if word is not None:
                     edits.drop(word.start, word.end)

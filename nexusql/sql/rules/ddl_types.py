@@ -19,11 +19,14 @@ class Keyed(NamedTuple):
 def native_type(types: Mapping[str, str], kind: ColumnType) -> str | None:
     """The native name of a type, or None where it stays as it is written.
 
-    The map has `NAME` for a type without arguments and `NAME()` for one with them, which then stay behind the new name.
+    The map has `NAME` for a type without arguments and `NAME()` for one with them, which then stay behind the new name;
+    a name that the target does not know may be there as it is written.
     """
     if kind.array:
         return types.get("ARRAY")
-    return types.get(kind.name if kind.arguments < 0 else f"{kind.name}()")
+    if kind.arguments >= 0:
+        return types.get(f"{kind.name}()")
+    return types.get(kind.name) or types.get(kind.written)
 
 
 def write_type(tokens: Tokens, edits: Edits, kind: ColumnType, native: str) -> None:
@@ -95,7 +98,8 @@ class TypeMap:
         """Bytes that each column of a key may have whose type has no length of its own."""
         columns = [column for column in table.columns if column.name in key]
         open_ended = sum(c.type.name in self._keyed and c.type.arguments < 0 for c in columns)
-        taken = sum(max(self._length(rewrite, c) * 4, 16) for c in columns) - 16 * open_ended
+        width = self._keyed["VARCHAR"].width
+        taken = sum(max(self._length(rewrite, c) * width, 16) for c in columns) - 16 * open_ended
         return (self._key_bytes - taken) // max(open_ended, 1)
 
     def _length(self, rewrite: Rewrite, column: Column) -> int:

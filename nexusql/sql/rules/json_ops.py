@@ -36,7 +36,8 @@ class JsonPaths:
 
     `path` gives the SQL literal of a path, or None where a key cannot stand in one; ValueError says why there is none.
     With `split`, {1} of `element` is the path to what holds the key, and {2} the key. `grouped` is used instead in a
-    statement that groups or aggregates; its `grouped_note` tells what that loses.
+    statement that groups or aggregates; its `grouped_note` tells what that loses. Where `element` finds only objects
+    and arrays, `lost` says so, and no chain may end with it.
     """
 
     element: str  # ->
@@ -49,6 +50,7 @@ class JsonPaths:
     native_paths: bool = True  # whether a label that starts with $ is a path, and the statement the dialect's own
     grouped: "JsonPaths | None" = None
     grouped_note: str = ""
+    lost: str = ""
 
 
 class _Step(NamedTuple):
@@ -98,6 +100,8 @@ def _chain(rewrite: Rewrite, paths: JsonPaths, i: int) -> int:
             return end - 1
         steps += _steps(rewrite, arrow, tokens[first:end], at)
         at, as_text = tokens.next(end - 1), arrow.endswith(">>")
+    if paths.lost and not as_text:
+        raise rewrite.refuse(paths.lost, i)
     pending: tuple[Key, ...] = ()
     for step in steps:
         if step.key is not None and paths.path((step.key,)):

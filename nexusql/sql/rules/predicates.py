@@ -52,6 +52,8 @@ def conditions(rewrite: Rewrite) -> None:
     tokens = rewrite.tokens
     first = tokens.next(-1)
     if rewrite.definition or (tokens.word(first) in _UNTOUCHED and tokens.find("VIEW") < 0):
+        if rewrite.words.issuperset(("INDEX", "WHERE")):
+            _filter(rewrite)
         if rewrite.words.issuperset(("TABLE", "CHECK")) or rewrite.words.issuperset(("INDEX", "WHERE")):
             _terms(tokens, False)
         return
@@ -73,6 +75,24 @@ def _terms(tokens: Tokens, joins: bool) -> None:
         if tokens.word(i) in _STARTS and (joins or tokens.word(i) != "ON") and _starts_condition(tokens, i):
             _term(tokens, tokens.next(tokens.next(i)) if tokens.word(i) == "CHECK" else tokens.next(i))
         i += 1
+
+
+def _filter(rewrite: Rewrite) -> None:
+    """NOT and tests of truth in the WHERE of an index, which takes comparisons of columns with constants, and AND
+    (https://learn.microsoft.com/sql/t-sql/statements/create-index-transact-sql, filter_predicate)."""
+    tokens = rewrite.tokens
+    i = tokens.find("WHERE")
+    while 0 <= i < len(tokens):
+        column, test = tokens.next(i), -1
+        if tokens.word(i) == "NOT" and tokens.word(tokens.prev(i)) != "IS" and not ends_operand(tokens, tokens.prev(i)):
+            if not _ends_condition(tokens, tokens.next(column)) or tokens.kind(column) not in ("w", '"'):
+                raise rewrite.refuse("NOT cannot stand here in the WHERE of an index; turn the condition round", i)
+            test = put(tokens, i, column + 1, fill("{0} = 0", [tokens[column]])) - 1
+        elif tokens.word(i) == "IS" and tokens.word(column) in _TRUTH:
+            test = put(tokens, i, column + 1, fill(f"= {_TRUTH[tokens.word(column)]}")) - 1
+        elif tokens.word(i) == "IS" and tokens.word(tokens.next(column)) in _TRUTH:
+            raise rewrite.refuse("IS NOT with a truth value cannot stand here in the WHERE of an index", i)
+        i = max(test, i) + 1
 
 
 def truth_words(rewrite: Rewrite) -> None:
