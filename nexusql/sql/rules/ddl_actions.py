@@ -70,7 +70,7 @@ class Batches:
         if column.start != i:
             edits.drop(i, tokens.prev(column.start) + 1)
         default = column.clause("DEFAULT")
-        if default is not None and column.clause("NOT NULL") is None:
+        if default is not None and column.clause("NOT NULL") is None and column.clause("WITH") is None:
             edits.insert(default.end, " WITH VALUES")  # rows that are there get the default, too
         condition = tokens.after(max(i, tokens.after(i, "COLUMN")), "IF", "NOT", "EXISTS")
         if condition < 0:

@@ -279,7 +279,7 @@ def _read_clauses(tokens: Tokens, i: int, end: int) -> Iterable[Clause]:
             i = tokens.next(name)
         body = i
         kind, i = _read_clause(tokens, i)
-        while i < end and tokens.word(i) not in _STARTERS:
+        while i < end and tokens.word(i) not in _STARTERS and tokens.after(i, "WITH", "VALUES") < 0:
             i = tokens.skip(i)
         i = min(i, end)
         yield Clause(kind, start, body, tokens.prev(i) + 1, name)
