@@ -1,6 +1,7 @@
 """The socket of a session is told from those of strangers, and nobody else's is touched."""
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from nexusql.backends.deadline import cut, cut_after
 from nexusql.backends.mssql import wire
 from nexusql.backends.mssql.wire import Wire, opened
 from nexusql.manager import DatabaseManager
+from pooling import eventually
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="descriptors cannot be listed here")
 
@@ -95,6 +97,16 @@ def test_the_driver_is_not_taken_for_gone_and_then_is(peer: Peer) -> None:
     own.let_go()
     assert own.has_ended()
     assert os.fstat(own.descriptor).st_rdev == os.stat(os.devnull).st_rdev
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="only Linux tells")
+def test_a_peer_that_says_why_it_goes_has_gone(peer: Peer) -> None:
+    near, far = peer.connect()
+    own = wire_of(near)
+    far.sendall(b"x")
+    far.close()
+    assert eventually(own.has_ended)
+    assert near.recv(9) == b"x"  # which is left to be read
 
 
 def test_only_a_connection_to_the_servers_port_is_a_sessions(peer: Peer, other: Peer) -> None:

@@ -3,6 +3,7 @@ process has more once they have connected. Where that is not certain, as where t
 another port, or descriptors cannot be listed, as on Windows, it stays unknown."""
 
 import os
+import select
 import socket
 import stat
 import threading
@@ -44,7 +45,7 @@ class Wire:
         """Whether the peer has gone, or the driver has closed it; known at once."""
         with self.own() as own:
             try:
-                return own is None or not own.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                return own is None or not own.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) or _has_hung_up(own)
             except BlockingIOError:
                 return False
             except OSError:
@@ -63,6 +64,16 @@ class Wire:
                 nothing = os.open(os.devnull, os.O_RDWR)
                 os.dup2(nothing, self.descriptor, inheritable=False)
                 os.close(nothing)
+
+
+def _has_hung_up(own: socket.socket) -> bool:
+    """Whether the peer has gone behind what is still to be read, as a server that says why; only Linux tells."""
+    hung_up = getattr(select, "POLLRDHUP", 0)
+    if not hung_up:
+        return False
+    poller = select.poll()
+    poller.register(own, hung_up)
+    return bool(poller.poll(0))
 
 
 def opened(connect: Callable[[], T], port: int | None) -> tuple[T, Wire | None]:
