@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -270,17 +271,17 @@ def test_a_user_without_rights_and_a_read_only_database_fail_at_once(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk() -> Iterator[Path]:
     """A folder on a file system of 8 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mount needs root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with tempfile.TemporaryDirectory(prefix="nexusql-disk-") as folder:
+        Path(folder).chmod(0o755)  # a server enters it; pytest's own folders are locked by each run
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=8m,mode=777", "tmpfs", folder], capture_output=True, check=False
+        )
+        if mounted.returncode:
+            pytest.skip("mount needs root")
+        yield Path(folder)
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 FILL = "CREATE TABLE t (v TEXT);\n" + "INSERT INTO t VALUES ('{}');\n".format("x" * 100_000) * 200
@@ -302,10 +303,7 @@ def test_a_full_disk_of_a_server_is_told_and_nothing_stays(small_disk: Path, tmp
     with Postgres() as server, DatabaseManager(server.url) as db:
         place = small_disk / "space"
         place.mkdir()
-        subprocess.run(["chmod", "-R", "777", tmp_path, small_disk], check=True)
         subprocess.run(["chown", "postgres", place], check=True)
-        for parent in tmp_path.parents[:-2]:
-            parent.chmod(parent.stat().st_mode | 0o011)
         db.execute(f"CREATE TABLESPACE small LOCATION '{place}'")
         with pytest.raises(MigrationFailed, match="the disk of the database is full"):
             MigrationRunner(db, tmp_path, strict=True).up()

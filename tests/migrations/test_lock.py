@@ -276,7 +276,8 @@ def test_an_index_is_built_concurrently_while_others_wait(tmp_path: Path) -> Non
     servers.require("postgresql")
     (tmp_path / "V1__t.sql").write_text("CREATE TABLE t (id INTEGER); INSERT INTO t VALUES (1);")
     (tmp_path / "V2__index.sql").write_text("-- nexusql: no-transaction\nCREATE INDEX CONCURRENTLY i ON t (id);")
-    with servers.fresh_database("postgresql") as url:
+    # In a database of its own: it waits for whatever transaction is open in the same one.
+    with servers.fresh_database("postgresql", whole=True) as url:
         statuses, told = start_together(url, [tmp_path], 16, apply_schema=False)
         assert statuses == [0] * 16, told
         with DatabaseManager(url) as db:

@@ -175,7 +175,8 @@ def test_a_file_without_transaction_goes_on_where_it_stopped_everywhere(db: Data
 @pytest.fixture
 def postgresql() -> Iterator[DatabaseManager]:
     servers.require("postgresql")
-    with servers.fresh_database("postgresql") as url, DatabaseManager(url) as db:
+    # A database of its own, for CONCURRENTLY waits for whatever transaction is open in the same one.
+    with servers.fresh_database("postgresql", whole=True) as url, DatabaseManager(url) as db:
         yield db
 
 
