@@ -39,7 +39,7 @@ def test_what_comes_too_late_is_discarded_once() -> None:
     ended = threading.Event()
 
     def slow() -> str:
-        time.sleep(0.3)
+        time.sleep(1)
         return "late"
 
     def discard(result: str) -> None:
@@ -49,7 +49,7 @@ def test_what_comes_too_late_is_discarded_once() -> None:
     started = time.monotonic()
     with pytest.raises(TimeoutError, match=r"within 0\.1 s"):
         within(0.1, slow, discard)
-    assert time.monotonic() - started < 0.25
+    assert time.monotonic() - started < 0.9
     assert ended.wait(5)
     assert discarded == ["late"]
 

@@ -30,6 +30,7 @@ class Terminal:
         self.shown = ""
         self._pid, self._file = pty.fork()
         if self._pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # else one that the tests were told to ignore stays ignored
             env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment}
             os.execve(COMMAND[0], [*COMMAND, *args], env)
 

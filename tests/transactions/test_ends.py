@@ -147,7 +147,7 @@ def test_a_failing_begin_gives_the_connection_back(db: DatabaseManager, kind: st
     assert in_use(db) == 0
 
 
-@pytest.mark.parametrize("pool_timeout", [0.2])
+@pytest.mark.parametrize("pool_timeout", [0.5])
 def test_an_exhausted_pool_gives_the_writers_turn_back(kind: str, database_url: str, pool_timeout: float) -> None:
     with DatabaseManager(database_url, pool_max=1, pool_timeout=pool_timeout) as db:
         db.execute("CREATE TABLE journal (v INTEGER PRIMARY KEY)")

@@ -58,6 +58,11 @@ SAID = {
         " WHEN MATCHED AND (x.a < excluded.a) THEN UPDATE SET b = x.b + x.b"
         " WHEN NOT MATCHED THEN INSERT (a, b) VALUES (excluded.a, excluded.b);"
     ),
+    "INSERT INTO t (a, b, c) VALUES (1, NULL, NULL), (2, null, 3) ON CONFLICT (a) DO UPDATE SET b = EXCLUDED.b": (
+        "MERGE INTO t WITH (HOLDLOCK) USING (VALUES (1, NULL, NULL), (2, null, 3)) AS excluded (a, b, c)"
+        " ON t.a = excluded.a WHEN MATCHED THEN UPDATE SET b = NULL"
+        " WHEN NOT MATCHED THEN INSERT (a, b, c) VALUES (excluded.a, NULL, excluded.c);"
+    ),
     "INSERT INTO t (a) SELECT a FROM s ON CONFLICT (a) DO NOTHING": (
         "MERGE INTO t WITH (HOLDLOCK) USING (SELECT a FROM s) AS excluded (a) ON t.a = excluded.a"
         " WHEN NOT MATCHED THEN INSERT (a) VALUES (excluded.a);"

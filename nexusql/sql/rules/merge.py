@@ -40,7 +40,8 @@ def merge(rewrite: Rewrite) -> None:
     source = _source(rewrite, upsert, closing + 1)
     table = [token for token in tokens[upsert.table.start : upsert.table.end] if token.kind not in " -"]
     owner = tokens[upsert.table.alias] if upsert.table.alias >= 0 else table[-1]
-    row = _Row(owner, {folded(table[-1].text), folded(owner.text)}, frozenset(names))
+    nulls = frozenset(names[number] for number in _always_null(Tokens(source)) if number < len(names))
+    row = _Row(owner, {folded(table[-1].text), folded(owner.text)}, frozenset(names), nulls)
     made = fill("MERGE INTO {0} WITH (HOLDLOCK)", tokens[upsert.table.start : upsert.table.end])
     if upsert.table.alias >= 0:
         made += fill(" AS {0}", [tokens[upsert.table.alias]])
@@ -51,7 +52,7 @@ def merge(rewrite: Rewrite) -> None:
         made += [*(fill(" AND ") if number else []), *both]
     if upsert.assignments:
         made += _matched(rewrite, upsert, row)
-    values = _listed([[Token("w", _SOURCE), Token(".", "."), copy(column[-1])] for column in columns])
+    values = _listed([row.new(copy(column[-1])) for column in columns])
     made += fill(" WHEN NOT MATCHED THEN INSERT ({0}) VALUES ({1})", [copy(token) for token in listed], values)
     first = tokens.find("INSERT", "INTO")
     put(tokens, first, upsert.end, made)
@@ -102,13 +103,36 @@ def _source(rewrite: Rewrite, upsert: Upsert, start: int) -> list[Token]:
     return rows
 
 
-class _Row:
-    """The row that is there: how its columns are named, and which of them the new row has, too."""
+def _always_null(source: Tokens) -> set[int]:
+    """Which columns of VALUES are NULL in every row. Such a column of a derived table is an INT, which does not become
+    a date, for instance; the word NULL becomes anything (error 206,
+    https://learn.microsoft.com/sql/t-sql/data-types/data-type-conversion-database-engine)."""
+    nulls: set[int] | None = None
+    i = source.next(-1)
+    opening = source.next(i) if source.word(i) == "VALUES" else len(source)
+    while source.kind(opening) == "(":
+        closing = source.close(opening)
+        items = [trimmed(source, *item) for item in source.items(opening + 1, closing)]
+        found = {number for number, item in enumerate(items) if [token.text.upper() for token in item] == ["NULL"]}
+        nulls = found if nulls is None else nulls & found
+        opening = source.next(source.next(closing))  # behind a comma
+    return nulls or set()
 
-    def __init__(self, owner: Token, names: set[str], shared: frozenset[str]) -> None:
+
+class _Row:
+    """The row that is there: the names of its columns, which of them the new row has, too, and as NULL."""
+
+    def __init__(self, owner: Token, names: set[str], shared: frozenset[str], nulls: frozenset[str]) -> None:
         self._owner = owner
         self._names = names
         self._shared = shared
+        self._nulls = nulls
+
+    def new(self, column: Token) -> list[Token]:
+        """A column of the new row."""
+        if folded(column.text) in self._nulls:
+            return [Token("w", "NULL", column.start)]
+        return [Token("w", _SOURCE), Token(".", "."), column]
 
     def qualify(self, value: Tokens) -> Tokens:
         """An expression in which a column that both rows have is told to be this row's, unless it says otherwise."""
@@ -116,7 +140,7 @@ class _Row:
         inside = _subselects(value)
         for start, i, source in reversed(references(value, self._names)):
             if source == _SOURCE:
-                put(value, start, i + 1, [Token("w", _SOURCE), Token(".", "."), value[i]])
+                put(value, start, i + 1, self.new(value[i]))
             elif start != i:
                 put(value, start, i + 1, [copy(self._owner), Token(".", "."), value[i]])
             elif folded(value[i].text) in self._shared and i not in inside and value.word(i) not in CLAUSE_WORDS:
