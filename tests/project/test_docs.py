@@ -57,6 +57,9 @@ def test_the_python_of_a_page_runs_and_prints_what_it_says(
         with contextlib.redirect_stdout(shown):
             exec(compile("\n" * lines + block[2], str(page), "exec"), names)
         assert shown.getvalue().splitlines() == PRINT.findall(block[2])
+    for left in names.values():  # open, as at a reader's prompt
+        if isinstance(left, nexusql.DatabaseManager):
+            left.disconnect()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
