@@ -107,6 +107,7 @@ class Groups:
     def __init__(self, engine: Engine, options: GroupCommit) -> None:
         self.engine = engine
         self._options = options
+        self._most_rows, self._most_bytes = options.rows, options.bytes
         self._most_threads = 1 if engine.writer is not None else max(1, min(THREADS, engine.options.pool_max - 1))
         self._unsuitable: set[str] = set()
         self._closed = False
@@ -173,6 +174,8 @@ class Groups:
                 raise NotConnectedError("Database not connected")
             self._queue.append(entry)
             self._bytes += entry.size
+            if self._writing and not self._full():  # beside who writes, only a whole group is due
+                return
             try:
                 self._call_thread()
             except OperationalError:
@@ -201,7 +204,7 @@ class Groups:
         return self._closed or (bool(self._queue) and (not self._writing or self._full()))
 
     def _full(self) -> bool:
-        return len(self._queue) >= self._options.rows or self._bytes >= self._options.bytes
+        return len(self._queue) >= self._most_rows or self._bytes >= self._most_bytes
 
     def _withdraw(self, entry: _Entry) -> bool:
         """Leave a row out, where it has not been taken; whether that is so."""
@@ -250,7 +253,7 @@ class Groups:
         """What stands first in line, within the bounds, without those who have left it."""
         group: list[_Entry] = []
         size = 0
-        while self._queue and len(group) < self._options.rows and (size < self._options.bytes or not group):
+        while self._queue and len(group) < self._most_rows and (size < self._most_bytes or not group):
             entry = self._queue.popleft()
             self._bytes -= entry.size
             if not entry.withdrawn:
