@@ -214,11 +214,8 @@ class Groups:
 
     def _work(self) -> None:
         while group := self._next():
-            by_statement: dict[str, list[_Entry]] = {}
-            for entry in group:
-                by_statement.setdefault(entry.statement.source, []).append(entry)
             try:
-                for entries in by_statement.values():
+                for entries in _by_statement(group):
                     self._store(entries)
             finally:
                 with self._lock:
@@ -283,7 +280,7 @@ class Groups:
             self._store(entries[:middle])
             self._store(entries[middle:])
         else:
-            _tell(entries, lambda: None)
+            _tell(entries, None)
 
     def _store_together(self, statement: Statement, entries: list[_Entry]) -> None:
         assert statement.insert is not None
@@ -306,6 +303,16 @@ class Groups:
         _tell([entry], lambda: error)
 
 
+def _by_statement(group: list[_Entry]) -> Iterable[list[_Entry]]:
+    first = group[0].statement
+    if all(entry.statement is first for entry in group):  # as mostly; the plan cache gives one for one text
+        return (group,)
+    found: dict[str, list[_Entry]] = {}
+    for entry in group:
+        found.setdefault(entry.statement.source, []).append(entry)
+    return found.values()
+
+
 def _copy(error: Error) -> Error:
     """An error for one caller of several, who each give it a traceback of their own."""
     copied = copy(error)
@@ -322,11 +329,12 @@ def _wake(loop: asyncio.AbstractEventLoop, waiting: "deque[asyncio.Future[None]]
         loop.call_soon(_wake, loop, waiting)
 
 
-def _tell(entries: Iterable[_Entry], error: Callable[[], BaseException | None]) -> None:
-    """Tell the callers; those of one event loop together, for each message wakes it."""
+def _tell(entries: Iterable[_Entry], error: Callable[[], BaseException | None] | None) -> None:
+    """Tell the callers, each of an error of his own; those of one event loop together, for each message wakes it."""
     by_loop: dict[asyncio.AbstractEventLoop, deque[asyncio.Future[None]]] = defaultdict(deque)
     for entry in entries:
-        entry.error = error()
+        if error is not None:
+            entry.error = error()
         if entry.gate is not None:
             entry.gate.release()
         elif entry.future is not None:

@@ -85,10 +85,10 @@ def test_so_it_is_where_it_is_awaited(make: Make, kind: str, name: str) -> None:
     async def work() -> None:
         sql, marker = endless(kind)
         with pytest.raises(QueryTimeout) as caught:
-            await CALLS[name](adb, sql, 0.4)
+            await CALLS[name](adb, sql, 0.15)
         check_timeout(caught.value, kind, sql)
         with pytest.raises(QueryTimeout) as caught:
-            await adb.sync.execute_async(sql, timeout=0.4)
+            await adb.sync.execute_async(sql, timeout=0.15)
         check_timeout(caught.value, kind, sql)
         assert kind == "sqlite" or not kinds.running(kind, marker)
         assert await adb.fetch_value("SELECT 41 + 1") == 42
