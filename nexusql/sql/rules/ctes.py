@@ -5,9 +5,10 @@ https://mariadb.com/kb/en/with/, https://learn.microsoft.com/sql/t-sql/queries/w
 """
 
 from nexusql.sql.effects import behind_with, main_verb
-from nexusql.sql.names import NamedTable, written_table
+from nexusql.sql.names import written_table
+from nexusql.sql.rules.upsert import opens_list
 from nexusql.sql.syntax import Rewrite
-from nexusql.sql.tokens import Token, Tokens
+from nexusql.sql.tokens import Token
 
 
 def expressions_first(rewrite: Rewrite) -> None:
@@ -46,17 +47,12 @@ def _insert(rewrite: Rewrite) -> tuple[int, int] | None:
     verb, position, _ = main_verb(tokens)
     if verb != "INSERT":
         return None
-    body = _rows(tokens, written_table(tokens, position))
+    body = written_table(tokens, position).behind
+    if opens_list(tokens, body):
+        body = tokens.next(tokens.close(body))
     if tokens.word(tokens.next(-1)) == tokens.word(body) == "WITH":
         raise rewrite.refuse("an INSERT has one WITH here; put all common table expressions into the first", body)
     return position, body
-
-
-def _rows(tokens: Tokens, table: NamedTable) -> int:
-    body = table.behind
-    if tokens.kind(body) == "(" and tokens.word(tokens.next(body)) not in ("SELECT", "WITH", "VALUES"):
-        body = tokens.next(tokens.close(body))
-    return body
 
 
 def _spaced(moved: list[Token]) -> list[Token]:

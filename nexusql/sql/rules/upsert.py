@@ -26,6 +26,11 @@ class Upsert:
     end: int  # behind the clause
 
 
+def opens_list(tokens: Tokens, i: int) -> bool:
+    """True where a parenthesis at i opens a list, of columns or of their values, and no query."""
+    return tokens.kind(i) == "(" and tokens.word(tokens.next(i)) not in ("SELECT", "WITH", "VALUES")
+
+
 def read_upsert(rewrite: Rewrite) -> Upsert | None:
     """The parts of an INSERT .. ON CONFLICT, or None for any other statement."""
     if not rewrite.words.issuperset(("INSERT", "CONFLICT", "DO")):
@@ -37,7 +42,7 @@ def read_upsert(rewrite: Rewrite) -> Upsert | None:
         return None
     table = written_table(tokens, insert)
     columns = table.behind
-    if tokens.kind(columns) != "(" or tokens.word(tokens.next(columns)) in ("SELECT", "WITH", "VALUES"):
+    if not opens_list(tokens, columns):
         columns = -1
     target, target_end = -1, -1
     action = tokens.after(conflict, "ON", "CONFLICT")
@@ -77,7 +82,7 @@ def assignments(rewrite: Rewrite, start: int, stop: int) -> list[tuple[list[Toke
     opening = tokens.next(equals)
     opening = tokens.next(opening) if tokens.word(opening) == "ROW" else opening
     right = []
-    if tokens.kind(opening) == "(" and tokens.word(tokens.next(opening)) not in ("SELECT", "WITH", "VALUES"):
+    if opens_list(tokens, opening):
         right = [trimmed(tokens, *item) for item in tokens.items(opening + 1, tokens.close(opening))]
     if len(left) != len(right):
         raise rewrite.refuse("SET (a, b) = .. needs one value for each column here", first)
